@@ -1,0 +1,29 @@
+import type { Guid } from './guid.js';
+
+/** Which loop runs a job: `main` any worker, `xmpp` the process that holds the component connection, while it is online. */
+export type Queue = 'main' | 'xmpp';
+
+/** What runs later, by kind: payload types in one place. Payloads hold ids, never text or secrets (mail: a token that is already sealed in the link). */
+export interface JobPayloads {
+  /** main: find the servers that an activity must go to, write the ledger, add one `deliver` each. */
+  distribute: { activityId: Guid };
+  /** Bring an activity to one server. Lane: author + host (relations.md "Delivery"). */
+  deliver: { activityId: Guid; protocol: 'xmpp' | 'diaspora' | 'activitypub'; host: string };
+  /** xmpp: make the presence subscriptions on the wire agree with the relationship. Lane: the pair. */
+  'reconcile-presence': { actorId: number; otherId: number };
+  /** xmpp: tell followers that a profile changed (vCard4, nickname, avatar nodes). */
+  'profile-changed': { actorId: number };
+  /** main: send one mail. */
+  mail: { to: string; template: string; values: Record<string, string> };
+}
+export type JobKind = keyof JobPayloads;
+
+/** A job to add. `lane`: jobs of one lane run one after another, in the order of their adding. */
+export type NewJob = {
+  [K in JobKind]: { kind: K; payload: JobPayloads[K]; queue: Queue; lane?: string; runAt?: number };
+}[JobKind];
+
+/** A job as it is claimed. `attempts` counts earlier failed runs. */
+export type Job = {
+  [K in JobKind]: { id: number; kind: K; payload: JobPayloads[K]; queue: Queue; lane: string | null; runAt: number; attempts: number };
+}[JobKind];
