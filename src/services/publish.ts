@@ -1,0 +1,112 @@
+import type { Account } from '../domain/account.js';
+import type { Audience, Verb } from '../domain/activity.js';
+import { DomainError } from '../domain/errors.js';
+import { type Guid, newGuid } from '../domain/guid.js';
+import { type Post, parsePostText } from '../domain/post.js';
+import type { Tx } from '../store/database.js';
+import { addJobs } from '../store/jobs.js';
+import { insertActivity } from '../store/ledger.js';
+import { findOwnPost, findPostByOnce, findVisiblePost, insertPost, updatePost } from '../store/posts.js';
+import type { Context } from './context.js';
+import { renderMarkdown } from './text.js';
+
+/** What an author hands in. `text` is Markdown. */
+export interface PostDraft {
+  text: string;
+  /** Missing: the account's default audience. */
+  audience?: Audience;
+  /** Idempotency token: a second draft with the same token is the first post again. */
+  once?: string;
+  /** BCP 47; missing: unknown. */
+  language?: string;
+}
+
+/**
+ * Publishes a post: the post and the job that carries it to every network commit together, or not at all.
+ * @throws DomainError invalid | too-large (field text), invalid (field audience)
+ */
+export async function publishPost(ctx: Context, account: Account, draft: PostDraft): Promise<Post> {
+  const written = write(draft.text);
+  const audience = checkAudience(draft.audience ?? account.defaultAudience);
+  return ctx.store.transaction(async (tx) => {
+    if (draft.once !== undefined) {
+      const earlier = await findPostByOnce(tx, account.actorId, draft.once);
+      if (earlier) return earlier;
+    }
+    const now = ctx.now();
+    const guid = newGuid(now);
+    const post: Post = {
+      guid,
+      authorId: account.actorId,
+      kind: 'note',
+      atomId: `${ctx.config.publicUrl}/posts/${guid}`,
+      ...written,
+      language: draft.language ?? '',
+      audience,
+      createdAt: now,
+      editedAt: null,
+      deletedAt: null,
+    };
+    await insertPost(tx, post, draft.once);
+    await record(ctx, tx, 'post', post);
+    return post;
+  });
+}
+
+/**
+ * Replaces the text of an own post. Its address, its date of publication and who may see it stay as they are.
+ * @throws DomainError invalid | too-large (field text), not-found, forbidden, gone
+ */
+export async function editPost(ctx: Context, account: Account, guid: Guid, text: string): Promise<Post> {
+  const written = write(text);
+  return ctx.store.transaction(async (tx) => {
+    const post = await requireOwnPost(tx, account, guid);
+    if (written.markdown === post.markdown) return post;
+    const edited: Post = { ...post, ...written, editedAt: ctx.now() };
+    await updatePost(tx, guid, { ...written, editedAt: edited.editedAt });
+    await record(ctx, tx, 'update', edited);
+    return edited;
+  });
+}
+
+/**
+ * Removes an own post everywhere. A tombstone stays, without text, so that no late copy can bring it back.
+ * @throws DomainError not-found, forbidden, gone
+ */
+export async function deletePost(ctx: Context, account: Account, guid: Guid): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    const post = await requireOwnPost(tx, account, guid);
+    await updatePost(tx, guid, { title: '', markdown: '', html: '', tags: [], deletedAt: ctx.now() });
+    await record(ctx, tx, 'delete', post);
+  });
+}
+
+/** The stored forms of a text. */
+function write(text: string): Pick<Post, 'markdown' | 'html' | 'title' | 'tags'> {
+  const markdown = parsePostText(text);
+  const { html, title, tags } = renderMarkdown(markdown);
+  return { markdown, html, title, tags };
+}
+
+function checkAudience(audience: Audience): Audience {
+  if (audience.to === 'aspects') throw new DomainError('invalid', 'Choose who can see this: everyone, or your contacts.', 'audience'); // aspects come with issue "Contacts, comments, likes"
+  return audience;
+}
+
+/** Someone else's post is forbidden to those who can see it, and not there for all others. */
+async function requireOwnPost(tx: Tx, account: Account, guid: Guid): Promise<Post> {
+  const post = await findOwnPost(tx, account.actorId, guid);
+  if (post?.deletedAt) throw new DomainError('gone', 'This post was deleted.');
+  if (post) return post;
+  if (await findVisiblePost(tx, { actorId: account.actorId }, guid)) throw new DomainError('forbidden', 'Only its author can change this post.');
+  throw new DomainError('not-found', 'There is no such post.');
+}
+
+/** Notes what was done and leaves the job that carries it. One lane an author: an edit never overtakes its post. */
+async function record(ctx: Context, tx: Tx, verb: Verb, post: Post): Promise<void> {
+  const now = ctx.now();
+  const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, publishedAt: now };
+  await insertActivity(tx, activity);
+  await addJobs(tx, [{ kind: 'distribute', payload: { activityId: activity.id }, queue: 'main', lane: `distribute:${post.authorId}`, runAt: now }]);
+  tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
+}

@@ -1,0 +1,166 @@
+import type { Account } from '../domain/account.js';
+import { type Actor, handleOf } from '../domain/actor.js';
+import { DomainError } from '../domain/errors.js';
+import { type FollowingState, nextRelationship, type Relationship, type RelationshipEvent } from '../domain/relationship.js';
+import { findAccount, findAccountByActor, updateAccount } from '../store/accounts.js';
+import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
+import type { Db, Tx } from '../store/database.js';
+import { addJobs } from '../store/jobs.js';
+import { findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
+import type { Context } from './context.js';
+
+/** One person on the contacts page. `id` is the ID of `/contacts/ID/…`, `address` what one would write to follow them. */
+export interface Entry {
+  id: number;
+  relationship: Relationship;
+  other: Actor;
+  address: string;
+}
+
+/**
+ * Applies one event of relations.md's table to what stands between a local account's person (A) and another person (B):
+ * saves it, keeps the other side in step when B lives here too, and leaves the job that makes the wires agree.
+ * @param stillAsks a wish of B's to follow still stands on a wire
+ * @returns the relationship from A's side
+ * @throws DomainError conflict when A's action makes no sense any more
+ */
+export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent, stillAsks = false): Promise<Relationship> {
+  if (actorId === otherId) throw new DomainError('invalid', 'This is your own address.', 'address');
+  const before = await findRelationship(tx, actorId, otherId);
+  let after = nextRelationship(before, event, { askFirst: await asksFirst(tx, actorId), stillAsks, now: ctx.now() });
+  const other = await findActor(tx, otherId);
+  if (other?.isLocal) {
+    const theirs = await findRelationship(tx, otherId, actorId);
+    const mirrored = await mirror(ctx, tx, after, theirs, event);
+    after = mirrored.ours;
+    if (mirrored.theirs !== theirs) {
+      await saveRelationship(tx, mirrored.theirs);
+      if (mirrored.theirs.follower === 'asked' && theirs.follower !== 'asked') tx.publish({ kind: 'request', actorId: otherId });
+    }
+    await addJobs(tx, [reconcile(otherId, actorId, ctx.now())]);
+  }
+  if (after !== before) await saveRelationship(tx, after);
+  if (after.follower === 'asked' && before.follower !== 'asked') tx.publish({ kind: 'request', actorId });
+  await addJobs(tx, [reconcile(actorId, otherId, ctx.now())]);
+  return after;
+}
+
+const reconcile = (actorId: number, otherId: number, runAt: number) =>
+  ({ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}`, runAt }) as const;
+
+const asksFirst = async (db: Db, actorId: number) => (await findAccountByActor(db, actorId))?.askFirst ?? false;
+
+/** Two people of this installation need no wire: what one does is at once what the other's side says. */
+async function mirror(ctx: Context, tx: Tx, ours: Relationship, theirs: Relationship, event: RelationshipEvent) {
+  const followingOf = (follower: Relationship['follower']): FollowingState => (follower === 'on' || follower === 'asked' ? follower : 'none');
+  switch (event) {
+    case 'add': {
+      const facts = { askFirst: await asksFirst(tx, ours.otherId), stillAsks: false, now: ctx.now() };
+      const answered = nextRelationship(theirs, 'follow', facts);
+      const following: FollowingState = answered.follower === 'on' ? 'on' : 'asked'; // who refuses or blocks looks like one who has not answered
+      return { ours: { ...ours, following }, theirs: { ...answered, following: followingOf(ours.follower) } };
+    }
+    case 'remove':
+      return { ours, theirs: nextRelationship(theirs, 'unfollow', { askFirst: false, stillAsks: false, now: ctx.now() }) };
+    case 'block':
+      return { ours, theirs: { ...theirs, follower: 'none', following: 'none', addedAt: null } as Relationship };
+    case 'follow':
+    case 'unfollow':
+    case 'accept':
+    case 'refuse':
+      return { ours, theirs: { ...theirs, following: followingOf(ours.follower) } };
+    default:
+      return { ours, theirs };
+  }
+}
+
+/**
+ * The person behind what someone pasted: handle, chat address, `xmpp:` link, or the web address of a profile here.
+ * @throws DomainError invalid | not-found (field address)
+ */
+export async function findOrNotePerson(ctx: Context, tx: Tx, text: string): Promise<Actor> {
+  const { username, domain } = parseAddress(text, ctx.config.publicUrl, ctx.config.domain);
+  if (domain === ctx.config.domain || (domain === ctx.config.chatDomain && (await findLocalActor(tx, username)))) {
+    const actor = await findLocalActor(tx, username);
+    if (!actor) throw new DomainError('not-found', `There is nobody of the name “${username}” here.`, 'address');
+    return actor;
+  }
+  const value = `${username}@${domain}`;
+  return (await findActorByAddress(tx, 'xmpp', value)) ?? upsertRemoteActor(tx, { username, domain, address: { protocol: 'xmpp', value } });
+}
+
+const ADDRESS = /^([^\s@/<>"'&:\p{Cc}]{1,256})@([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$/u;
+
+/** @throws DomainError invalid (field address) */
+export function parseAddress(text: string, publicUrl: string, ownDomain: string): { username: string; domain: string } {
+  const trimmed = text.trim();
+  const profile = trimmed.startsWith(`${publicUrl}/u/`) ? `${trimmed.slice(publicUrl.length + 3).split(/[/?#]/)[0]}@${ownDomain}` : trimmed;
+  const bare = profile.replace(/^(xmpp:|acct:|@)/i, '').split(/[?/]/)[0]!.toLowerCase();
+  const match = ADDRESS.exec(bare);
+  if (!match) throw new DomainError('invalid', 'Write an address like name@example.org, or paste a link to a page of this server.', 'address');
+  return { username: match[1]!, domain: match[2]! };
+}
+
+/** Everything that the contacts page shows: who asks, who was added, who follows. */
+export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; blocked: Entry[] }> {
+  const rows = await listRelationships(ctx.store, account.actorId);
+  const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other) }));
+  return {
+    requests: entries.filter((entry) => entry.relationship.follower === 'asked'),
+    contacts: entries.filter((entry) => entry.relationship.addedAt !== null),
+    followers: entries.filter((entry) => entry.relationship.follower === 'on'),
+    blocked: entries.filter((entry) => entry.relationship.blockedAt !== null),
+  };
+}
+
+/**
+ * Adds someone to the contacts: they may see posts for contacts from now on, and A follows them.
+ * @throws DomainError invalid | not-found (field address), conflict (blocked)
+ */
+export async function addContact(ctx: Context, account: Account, address: string): Promise<Entry> {
+  return ctx.store.transaction(async (tx) => {
+    const other = await findOrNotePerson(ctx, tx, address);
+    const relationship = await applyEvent(ctx, tx, account.actorId, other.id, 'add');
+    return { id: other.id, relationship, other, address: handleOf(other) };
+  });
+}
+
+/** One of A's own actions on someone already known to her. @throws DomainError not-found, conflict */
+async function act(ctx: Context, account: Account, otherId: number, ...events: RelationshipEvent[]): Promise<Relationship> {
+  return ctx.store.transaction(async (tx) => {
+    const other = await findActor(tx, otherId);
+    if (!other) throw new DomainError('not-found', 'This person is no longer here.');
+    let relationship: Relationship | undefined;
+    for (const event of events) relationship = await applyEvent(ctx, tx, account.actorId, otherId, event);
+    return relationship!;
+  });
+}
+
+/** Lets someone follow who asked; with `followBack` they are added to the contacts, too. @throws DomainError conflict, not-found */
+export const acceptRequest = (ctx: Context, account: Account, otherId: number, { followBack }: { followBack: boolean }) =>
+  act(ctx, account, otherId, 'accept', ...(followBack ? (['add'] as const) : []));
+/** Says no to a request, or ends someone's following. @throws DomainError not-found */
+export const refuseRequest = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'refuse');
+/** Takes someone out of the contacts and stops following them; they may go on following. @throws DomainError not-found */
+export const removeContact = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'remove');
+/** Ends both directions; they see nothing and cannot follow. @throws DomainError not-found */
+export const blockPerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'block');
+/** Lifts the block; nothing else comes back by itself. @throws DomainError not-found */
+export const unblockPerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'unblock');
+
+/** Switches "ask me first". Off: those who wait are let in, because nobody would answer them any more. */
+export async function setAskFirst(ctx: Context, account: Account, on: boolean): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    const current = await findAccount(tx, account.id);
+    if (!current || current.askFirst === on) return;
+    await updateAccount(tx, account.id, { askFirst: on });
+    if (on) return;
+    for (const { relationship } of await listRelationships(tx, account.actorId)) {
+      if (relationship.follower === 'asked') await applyEvent(ctx, tx, account.actorId, relationship.otherId, 'accept');
+    }
+  });
+}
+
+/** The chat addresses (bare JIDs) of a person, the social address of a local one included. */
+export const chatAddressesOf = async (db: Db, actorId: number): Promise<string[]> =>
+  (await addressesOf(db, actorId)).filter((address) => address.protocol === 'xmpp').map((address) => address.value);
