@@ -1,0 +1,25 @@
+import { DeliveryError } from '../domain/errors.js';
+import type { JobPayloads } from '../domain/job.js';
+import type { Context } from '../services/context.js';
+import { findActivity, setDelivery } from '../store/ledger.js';
+
+/**
+ * Brings one activity to one server and notes in the ledger what became of it. The ledger row outlives the job.
+ * @throws DeliveryError so that the worker tries again, or gives up when it is permanent
+ */
+export async function deliver(ctx: Context, { activityId, protocol: name, host }: JobPayloads['deliver'], signal: AbortSignal): Promise<void> {
+  const protocol = ctx.protocols.find((candidate) => candidate.name === name);
+  if (!protocol) throw new DeliveryError(`this process does not speak ${name}`, false);
+  const activity = await findActivity(ctx.store, activityId);
+  if (!activity) return;
+  const note = (state: 'waiting' | 'arrived' | 'failed', more: { recipients?: number; error?: string } = {}) =>
+    ctx.store.transaction((tx) => setDelivery(tx, { activityId, protocol: name, host, state, at: ctx.now(), ...more }));
+  try {
+    const recipients = await protocol.deliver(activity, host, signal);
+    await note('arrived', { recipients });
+    ctx.log.info({ activityId, host, recipients }, 'delivered');
+  } catch (error) {
+    if (error instanceof DeliveryError) await note(error.permanent ? 'failed' : 'waiting', { error: error.message });
+    throw error;
+  }
+}
