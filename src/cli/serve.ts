@@ -1,0 +1,139 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAuthEndpoint } from '../auth/endpoint.js';
+import type { Config, HostPort } from '../config.js';
+import { deliver } from '../jobs/deliver.js';
+import { distribute } from '../jobs/distribute.js';
+import { sweepExpired } from '../jobs/sweep.js';
+import { startWorker } from '../jobs/worker.js';
+import { createLog, type Logger } from '../log.js';
+import type { Context } from '../services/context.js';
+import { sendMail } from '../services/mail.js';
+import { createApp } from '../web/app.js';
+import type { Connector } from '../xmpp/connector.js';
+import { createXmpp } from '../xmpp/index.js';
+import { openContext } from './context.js';
+
+/** How long a stop may take before what still runs is left to its lease. */
+const STOP_MS = 8_000;
+/** How long the start waits for the XMPP server before it says "ready" without it. */
+const XMPP_WAIT_MS = 3_000;
+const SWEEP_MS = 3_600_000;
+
+/** An installation that runs: all roles in one process. */
+export interface Running {
+  ctx: Context;
+  /** Where the web pages answer. */
+  url: string;
+  connector: Connector | null;
+  /** Resolves when no job can run now. For tests and benchmarks. */
+  idle(): Promise<void>;
+  /** Stops in order: no new requests, running jobs to their end, the stream closed. At most about 10 s. */
+  stop(): Promise<void>;
+}
+
+/** Each part of /readyz. */
+export interface ReadyReport {
+  ready: boolean;
+  parts: Record<string, { ok: boolean; text: string }>;
+}
+
+/**
+ * Starts all roles: migrations, web, workers, authentication endpoint, connector. Resolves when the pages answer and the
+ * XMPP server has let us in, or has not within 3 s: the web goes on without it.
+ * @throws Error with a sentence for the operator when a port is taken, the database cannot be opened or is newer than this program
+ */
+export async function serve(config: Config, options: { log?: Logger; now?: () => number } = {}): Promise<Running> {
+  const log = options.log ?? createLog(config.logLevel);
+  const { ctx, close } = await openContext(config, { log, ...(options.now ? { now: options.now } : {}) });
+  const stops: (() => Promise<unknown>)[] = [close];
+  const stop = async () => {
+    for (const each of stops.splice(0).reverse()) await each();
+  };
+  try {
+    if (await ctx.store.isNewer()) throw new Error('The database was written by a newer version of diaspora-x. Start that version, or restore a backup from before the upgrade.');
+    for (const name of await ctx.store.migrate()) log.info({ migration: name }, 'migrated');
+
+    const xmpp = config.component ? createXmpp(ctx) : null;
+    if (xmpp) ctx.protocols.push(xmpp.protocol);
+    const main = startWorker({
+      store: ctx.store,
+      queue: 'main',
+      log,
+      now: ctx.now,
+      concurrency: 8,
+      handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
+    });
+    stops.push(() => main.stop(STOP_MS));
+    const chat =
+      xmpp &&
+      startWorker({
+        store: ctx.store,
+        queue: 'xmpp',
+        log,
+        now: ctx.now,
+        concurrency: 64,
+        gate: xmpp.connector.gate,
+        handlers: { ...xmpp.handlers, deliver: (job, signal) => deliver(ctx, job.payload, signal) },
+      });
+    if (xmpp && chat) {
+      stops.push(() => xmpp.connector.stop());
+      stops.push(() => chat.stop(STOP_MS));
+    }
+    const sweeping = setInterval(() => void sweepExpired(ctx).catch((error) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
+    stops.push(async () => clearInterval(sweeping));
+
+    if (config.chatDomain !== '') stops.push((await listen(createAuthEndpoint(ctx), config.authListen, 'DX_AUTH_LISTEN')).stop);
+    const ready = () => readyReport(ctx, xmpp?.connector ?? null);
+    const web = await listen(createApp(ctx, { ready }), config.listen, 'DX_LISTEN');
+    stops.push(web.stop);
+
+    if (xmpp) {
+      xmpp.connector.start();
+      if (!(await xmpp.connector.online(XMPP_WAIT_MS))) log.warn({ ...xmpp.connector.status() }, 'the XMPP server is not there yet: posts wait in the queue until it is');
+    } else {
+      log.warn('no XMPP server is set (DX_COMPONENT_URL): the web pages work, posts stay here');
+    }
+    return { ctx, url: web.url, connector: xmpp?.connector ?? null, idle: async () => void (await Promise.all([main.idle(), chat?.idle()])), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function listen(app: RequestListener, at: HostPort, key: string): Promise<{ url: string; stop: () => Promise<void> }> {
+  const server = createServer(app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'another program listens there already' : error.code === 'EACCES' ? 'this user may not use that port' : error.message;
+      reject(new Error(`Cannot listen on ${at.host}:${at.port}: ${why}. Stop it, or set ${key} to another HOST:PORT.`));
+    });
+    server.listen(at.port, at.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`, stop: () => closeServer(server) };
+}
+
+/** Lets running answers end, but not for ever: event streams never end by themselves. */
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 1_000).unref();
+  });
+}
+
+async function readyReport(ctx: Context, connector: Connector | null): Promise<ReadyReport> {
+  const parts: ReadyReport['parts'] = {};
+  try {
+    await ctx.store.ping();
+    const pending = await ctx.store.pendingMigrations();
+    parts.database = { ok: true, text: 'answers' };
+    parts.migrations = { ok: pending.length === 0, text: pending.length === 0 ? 'none is waiting' : `${pending.length} waiting: run dx migrate` };
+  } catch {
+    parts.database = { ok: false, text: 'does not answer' };
+  }
+  const status = connector?.status();
+  parts.component = { ok: status?.state === 'online', text: status ? (status.state === 'online' ? 'connected' : [status.reason, status.remedy].filter(Boolean).join(' ')) : 'no XMPP server is set' };
+  return { ready: Object.values(parts).every((part) => part.ok), parts };
+}
