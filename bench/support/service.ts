@@ -1,0 +1,120 @@
+// The built service in a process of its own (`dx serve`), and an author who posts through the form.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { freePort } from '../../test/support/servers/index.js';
+
+const MAIN = path.resolve(import.meta.dirname, '../../dist/src/cli/main.js');
+
+export interface Service {
+  url: string;
+  env: NodeJS.ProcessEnv;
+  process: ChildProcess;
+  /** From the spawn to "is ready". */
+  startedInMs: number;
+  residentBytes(): number;
+  /** A logged-in author; `post` resolves with how long the POST took, when its answer is there. */
+  author(username: string): Promise<{ jid: string; post(text: string): Promise<{ sentAt: number; tookMs: number; guid: string }> }>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+export async function startService(component: { domain: string; host: string; port: number; secret: string }, chatDomain: string, more: Record<string, string> = {}): Promise<Service> {
+  const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-bench-'));
+  const port = await freePort();
+  const env = {
+    ...process.env,
+    DX_STATE_DIR: stateDir,
+    DX_DOMAIN: component.domain,
+    DX_CHAT_DOMAIN: chatDomain,
+    DX_LISTEN: `127.0.0.1:${port}`,
+    DX_PUBLIC_URL: `http://localhost:${port}`,
+    DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`,
+    DX_RATE_LIMITS: 'off',
+    DX_LOG_LEVEL: 'warn',
+    DX_COMPONENT_URL: `xmpp://${component.host}:${component.port}`,
+    DX_COMPONENT_SECRET: component.secret,
+    ...more,
+  };
+  const url = `http://127.0.0.1:${port}`;
+  const service: Service = {
+    url,
+    env,
+    process: undefined as never,
+    startedInMs: 0,
+    residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.process.pid}/status`, 'utf8'))?.[1]) * 1024,
+    author: (username) => author(url, env, username),
+    async start() {
+      const from = performance.now();
+      service.process = spawn(process.execPath, [MAIN, 'serve'], { env, cwd: stateDir, stdio: ['ignore', 'pipe', 'inherit'] });
+      await new Promise<void>((resolve, reject) => {
+        service.process.stdout!.on('data', (chunk: Buffer) => chunk.toString().includes('is ready') && resolve());
+        service.process.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
+      });
+      service.startedInMs = performance.now() - from;
+    },
+    async stop() {
+      const ended = new Promise((resolve) => service.process.once('exit', resolve));
+      service.process.kill('SIGTERM');
+      await ended;
+    },
+    async destroy() {
+      await service.stop();
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+  await service.start();
+  return service;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+function ask(method: string, url: string, headers: Record<string, string> = {}, body = ''): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, agent, headers: { ...headers, ...(body ? { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) } : {}) } }, (incoming) => {
+      let text = '';
+      incoming.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+      });
+      incoming.on('end', () => resolve({ status: incoming.statusCode!, headers: incoming.headers, body: text }));
+    });
+    outgoing.once('error', reject);
+    outgoing.end(body);
+  });
+}
+
+async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
+  const password = 'correct horse battery';
+  execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'inherit'] });
+  const cookies = new Map<string, string>();
+  const call = async (method: string, path_: string, form?: Record<string, string>): Promise<Answer> => {
+    const answer = await ask(method, url + path_, { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; '), host: new URL(env.DX_PUBLIC_URL!).host, origin: env.DX_PUBLIC_URL! }, form ? new URLSearchParams(form).toString() : '');
+    for (const cookie of [answer.headers['set-cookie'] ?? []].flat()) {
+      const [, key, value] = /^([^=]+)=([^;]*)/.exec(cookie)!;
+      cookies.set(key!, value!);
+    }
+    return answer;
+  };
+  const csrfOf = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)![1]!;
+  const login = await call('POST', '/login', { csrf: csrfOf((await call('GET', '/login')).body), login: username, password });
+  if (login.status !== 303) throw new Error(`login failed with ${login.status}: ${login.body.slice(0, 500)}`);
+  const csrf = csrfOf((await call('GET', '/')).body);
+  return {
+    jid: `${username}@${env.DX_DOMAIN}`,
+    async post(text: string) {
+      const sentAt = performance.now();
+      const answer = await call('POST', '/posts', { csrf, text, audience: 'public' });
+      if (answer.status !== 303) throw new Error(`the post was answered ${answer.status}: ${answer.body.slice(0, 500)}`);
+      return { sentAt, tookMs: performance.now() - sentAt, guid: String(answer.headers.location).split('/').pop()! };
+    },
+  };
+}
