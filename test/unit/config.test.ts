@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, describeConfig, KEYS, loadConfig } from '../../src/config.js';
+import { renderConfigDocs } from '../support/config-docs.js';
 
 let directory: string;
 beforeEach(() => {
@@ -96,4 +97,8 @@ test('what is shown of the configuration has every key and no secret', () => {
   const shown = describeConfig(config);
   expect(Object.keys(shown).sort()).toEqual(Object.keys(KEYS).sort());
   expect(JSON.stringify(shown)).not.toContain('canary');
+});
+
+test('docs/config.md says what the code does (npm run docs writes it)', () => {
+  expect(readFileSync(join(import.meta.dirname, '../../docs/config.md'), 'utf8')).toBe(renderConfigDocs());
 });
