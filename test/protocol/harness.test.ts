@@ -124,7 +124,6 @@ describe.each(SERVERS)('on %s', (name) => {
       const after = await login(account);
       expect(after.bareJid).toBe('romeo@own.test');
       await own.stop();
-      await own.start();
     } finally {
       await own.destroy();
     }

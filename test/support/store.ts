@@ -31,35 +31,27 @@ export interface MakeStore {
 }
 
 /**
- * Runs the suite on each database. Stores that it makes are closed after each test, and in beforeAll after the suite.
- * @param only narrows it to some kinds, e.g. `/file|Postgre/` where the store is opened twice
+ * Runs the suite on each database. Stores that it makes are closed when it is over.
+ * @param only the kinds to run on, by name
  */
 export function describeStores(suite: (makeStore: MakeStore) => void, only = /file|PostgreSQL/): void {
   for (const [name, url] of Object.entries(URLS).filter(([name]) => only.test(name))) {
     describe(`on ${name}`, () => {
-      let stores: Store[] = [];
-      let ofSuite: Store[] | null = null;
+      const stores: Store[] = [];
       const open = async (url: string) => {
         const store = await openStore(url, silentLog, { poolSize: 8 });
-        (ofSuite ? stores : (kept ??= [])).push(store);
+        stores.push(store);
         return store;
       };
-      let kept: Store[] | undefined;
-      beforeEach(() => {
-        ofSuite = kept ?? [];
-      });
-      afterEach(async () => {
-        await Promise.all(stores.splice(0).map((store) => store.close()));
-      });
-      afterAll(async () => {
-        await Promise.all((kept ?? []).map((store) => store.close()));
-        await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
-      });
       const makeStore = async () => {
         const store = await open(await url());
         await store.migrate();
         return store;
       };
+      afterAll(async () => {
+        await Promise.all(stores.map((store) => store.close()));
+        await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
+      });
       suite(Object.assign(makeStore, { url, open, dialect: name === 'PostgreSQL' ? ('postgres' as const) : ('sqlite' as const) }));
     });
   }

@@ -27,6 +27,8 @@ const ALWAYS = [DISCO_INFO, CAPS, 'urn:xmpp:ping'];
 /** The part of @xmpp/client 0.14 that is used here. */
 interface Entity {
   jid: { toString(): string };
+  /** How long it waits for streams to open and close, in milliseconds. */
+  timeout: number;
   socket: { setEncoding(encoding: string): void } | null;
   reconnect: { stop(): void };
   iqCallee: { get(xmlns: string, name: string, answer: (context: { element: Element }) => Element | undefined): void };
@@ -315,6 +317,8 @@ export async function connect(options: ConnectOptions): Promise<TestClient> {
     await entity.stop().catch(() => {});
     throw error;
   }
+  // When a server goes down, @xmpp/client waits this long for an end of stream that came already.
+  entity.timeout = 500;
   if (presence) {
     // As every client: only a resource that asked for its roster hears of subscriptions (RFC 6121 §2.2).
     await client.request(`<iq type='get'><query xmlns='jabber:iq:roster'/></iq>`);
