@@ -143,6 +143,17 @@ export function parseStanza(text: string): Element {
   return element;
 }
 
+/** Is the tree nested more deeply than this? Asked, without recursion, before anything recurs over a tree that came by XMPP: ltx sets no bound. */
+export function isDeeperThan(element: Element, maxDepth: number): boolean {
+  const open: [Element, number][] = [[element, 1]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [node, depth] = next;
+    if (depth > maxDepth) return true;
+    for (const child of node.children) if (typeof child === 'object' && child) open.push([child, depth + 1]);
+  }
+  return false;
+}
+
 export interface UntrustedLimits {
   /** Longest text, in bytes of UTF-8. */
   maxBytes?: number;

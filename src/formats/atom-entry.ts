@@ -1,0 +1,300 @@
+// RFC 4287 Atom entry with XEP-0277 Microblogging over XMPP 0.6.5, XEP-0472 Pubsub Social Feed 0.2.1, RFC 4685 Threading, Atom Activity
+// Streams 1.0 (verb, object) and OneSocialWeb 1.0 (acl-rule, object types). Order and form are those that Movim 0.34, Libervia 0.9,
+// OneSocialWeb and Diaspora-X were seen to read.
+import { type Actor, nameOf } from '../domain/actor.js';
+import { DomainError } from '../domain/errors.js';
+import type { Post } from '../domain/post.js';
+import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
+import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
+import { xmppUri } from './item-uri.js';
+import { AS1_SCHEMA, NS } from './namespaces.js';
+
+/** Where the post is to be found. */
+export interface EntryLinks {
+  /** The author's bare JID: readers compare it, as `xmpp:JID`, with the publisher of the item. */
+  authorJid: string;
+  /** The web page. */
+  webUrl: string;
+  /** `xmpp:JID?;node=…;item=…` (`itemUri`). */
+  itemUri: string;
+}
+
+/** Longest entry, serialised: with the stanza around it it passes every server, and 500 of them in a row do not fill a queue (xmpp-social.md §5). */
+export const ENTRY_MAX_BYTES = 32_768;
+
+const bytes = (text: string): number => Buffer.byteLength(text);
+
+/** The beginning of a text, cut between words, with the web page in place of the rest. The bound is on the text as XML escapes it. */
+function cutText(text: string, maxBytes: number, webUrl: string): string {
+  let length = Math.min(text.length, maxBytes);
+  while (length > 0 && bytes(serialize(xml('t', null, text.slice(0, length)))) > maxBytes) length = Math.floor(length * 0.9);
+  if (length === text.length) return text;
+  const part = text.slice(0, length).toWellFormed().replace(/\ufffd$/, '');
+  const word = part.search(/\s\S*$/);
+  return `${(word > part.length / 2 ? part.slice(0, word) : part).trimEnd()}…\n\n${webUrl}`;
+}
+
+/** The first blocks of a div, with a link to the web page in place of the rest. */
+function cutXhtml(div: Element, maxBytes: number, webUrl: string): Element {
+  if (bytes(serialize(div)) <= maxBytes) return div;
+  const cut = xml('div', { xmlns: NS.XHTML });
+  let left = maxBytes;
+  for (const child of div.children) {
+    left -= typeof child === 'object' ? bytes(serialize(child)) : bytes(child);
+    if (left < 0) break;
+    cut.children.push(child);
+  }
+  if (cut.children.length === 0) {
+    // One block longer than all that we may send: its text, without its marks.
+    return textToXhtml(cutText(plainText(div), maxBytes / 2, webUrl));
+  }
+  cut.append(xml('p', null, '… ', xml('a', { href: webUrl }, webUrl)));
+  return cut;
+}
+
+const iso = (timeMs: number): string => new Date(timeMs).toISOString();
+
+/** OneSocialWeb's rule for who may see it. Names of aspects are their owner's business and never leave. */
+function encodeAcl(post: Post): Element {
+  const subject = { public: ['everyone', ''], contacts: ['group', 'contacts'], aspects: ['group', 'limited'] }[post.audience.to]!;
+  return xml(
+    'osw:acl-rule',
+    { 'xmlns:osw': NS.OSW },
+    xml('osw:acl-action', { permission: `${NS.OSW}acl/permission/grant` }, `${NS.OSW}acl/action/view`),
+    xml('osw:acl-subject', { type: `${NS.OSW}acl/subject/${subject[0]}` }, subject[1]),
+  );
+}
+
+/** The stored HTML as XHTML; text that somehow is not well-formed any more goes out as plain paragraphs rather than not at all. */
+function xhtmlOf(post: Post): Element {
+  try {
+    return htmlToXhtml(post.html);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    return textToXhtml(post.markdown);
+  }
+}
+
+/**
+ * The post as an Atom entry of at most `ENTRY_MAX_BYTES`. The text content is the Markdown (as Movim's is). A post that is no more than its
+ * title has no content: clients show the title as its text, and would show it twice.
+ */
+export function encodeEntry(post: Post, author: Actor, links: EntryLinks): Element {
+  const xhtml = xhtmlOf(post);
+  const saysAll = post.markdown === post.title && xhtml.children.length === 1 && (xhtml.children[0] as Element).children?.every((child) => typeof child === 'string');
+  const build = (text: string, div: Element): Element =>
+    xml(
+      'entry',
+      { xmlns: NS.ATOM, 'xml:lang': post.language || null },
+      xml('id', null, post.atomId),
+      xml('title', { type: 'text' }, post.title),
+      xml('published', null, iso(post.createdAt)),
+      xml('updated', null, iso(post.editedAt ?? post.createdAt)),
+      xml('author', null, xml('name', null, nameOf(author)), xml('uri', null, xmppUri(links.authorJid))),
+      saysAll ? null : [xml('content', { type: 'text' }, text), xml('content', { type: 'xhtml' }, div)],
+      post.tags.map((tag) => xml('category', { term: tag })),
+      xml('link', { rel: 'alternate', type: 'text/html', href: links.webUrl }),
+      xml('link', { rel: 'alternate', href: links.itemUri }),
+      // COMPAT Diaspora-X: it looks for this literal prefix.
+      xml('activity:verb', { 'xmlns:activity': NS.ACTIVITY }, `${AS1_SCHEMA}post`),
+      xml(
+        'activity:object',
+        { 'xmlns:activity': NS.ACTIVITY },
+        xml('activity:object-type', null, `${NS.OSW}object/status`),
+        xml('id', null, post.atomId),
+        // OneSocialWeb reads the text from here alone.
+        xml('content', { type: 'text/plain' }, text),
+      ),
+      encodeAcl(post),
+    );
+  let entry = build(post.markdown, xhtml);
+  for (let room = ENTRY_MAX_BYTES / 3; bytes(serialize(entry)) > ENTRY_MAX_BYTES && room > 64; room *= 0.8) {
+    entry = build(cutText(post.markdown, room, links.webUrl), cutXhtml(xhtml, room, links.webUrl));
+  }
+  return entry;
+}
+
+export interface EntryLink {
+  rel: string;
+  href: string;
+  type: string | null;
+  title: string | null;
+}
+
+/** What an entry is about, in words of ours. `unknown`: it names a verb that we do not know. */
+export type EntryVerb = 'post' | 'share' | 'like' | 'comment' | 'follow' | 'update' | 'delete' | 'unknown';
+
+/** Whom an entry is meant for, as its acl-rule says. */
+export type AudienceHint = { to: 'public' } | { to: 'contacts' } | { to: 'groups'; names: string[] } | { to: 'people'; jids: string[] };
+
+/** What a stranger's entry says. Nothing of it is verified: the author is who sent it, whatever stands here. */
+export interface DecodedEntry {
+  /** A hint only: Movim writes the bare item id, Libervia changes it with an edit. */
+  atomId: string | null;
+  /** Plain text; '' when there is none. */
+  title: string;
+  /** Markdown: the text content, else what the XHTML or HTML content says, else the title. */
+  text: string;
+  /** Milliseconds UTC. */
+  published: number | null;
+  updated: number | null;
+  authorName: string | null;
+  /** Mostly `xmpp:BARE-JID`. */
+  authorUri: string | null;
+  /** The categories, without `#`, in small letters. */
+  tags: string[];
+  links: EntryLink[];
+  inReplyTo: { ref: string | null; href: string | null } | null;
+  verb: EntryVerb;
+  /** The last part of the object's type: status, note, photo, comment …; null when there is none. */
+  objectType: string | null;
+  /** null: the entry says nothing, what the node says counts. */
+  acl: AudienceHint | null;
+  language: string | null;
+}
+
+/** By the last part of the URI: short names (Diaspora-X, buddycloud) and full ones with or without a slash at the end mean the same. */
+const VERBS = new Map<string, EntryVerb>(
+  Object.entries({
+    post: 'post',
+    share: 'share',
+    repost: 'share',
+    like: 'like',
+    favorite: 'like',
+    comment: 'comment',
+    follow: 'follow',
+    'make-friend': 'follow',
+    update: 'update',
+    delete: 'delete',
+    remove: 'delete',
+  }),
+);
+
+/** More than these are noise, and someone else's memory. */
+const MAX_LINKS = 50;
+const MAX_TAGS = 50;
+
+const lastPart = (uri: string): string => uri.trim().replace(/\/+$/, '').split('/').at(-1)!.toLowerCase();
+const textOf = (element: Element | undefined): string | null => element?.getText().trim() || null;
+const typeOf = (element: Element): string => (element.attrs.type ?? 'text').trim().toLowerCase();
+
+// RFC 3339 §5.6; anything else that Date would guess at is no date.
+const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+function timeOf(element: Element | undefined): number | null {
+  const text = element?.getText().trim() ?? '';
+  const time = DATE.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN;
+  return Number.isNaN(time) ? null : time;
+}
+
+const markdownOfHtml = (html: string): string => markdownOf(parseHtml(cleanForeignHtml(html)));
+
+/** A text construct (RFC 4287 §3.1) or content as Markdown, by the first that says anything: text before XHTML before HTML. */
+function readText(candidates: Element[]): string {
+  const readers: [(type: string) => boolean, (element: Element) => string][] = [
+    [(type) => type === 'text' || type === 'text/plain' || type === 'text/markdown', (element) => element.getText().trim()],
+    [(type) => type === 'xhtml' || type === 'application/xhtml+xml', (element) => markdownOf(element)],
+    [(type) => type === 'html' || type === 'text/html', (element) => markdownOfHtml(element.getText())],
+  ];
+  for (const [fits, read] of readers) {
+    for (const element of candidates) {
+      const text = fits(typeOf(element)) ? read(element) : '';
+      if (text !== '') return text;
+    }
+  }
+  return '';
+}
+
+/** COMPAT Libervia 0.9: comments have two titles, XHTML first. */
+function readTitle(entry: Element): string {
+  const titles = entry.getChildren('title', NS.ATOM);
+  const plain = titles.find((title) => typeOf(title) === 'text' && title.getText().trim() !== '');
+  const title = plain?.getText() ?? titles.map((one) => (typeOf(one).includes('xhtml') ? plainText(one) : typeOf(one).includes('html') ? plainText(parseHtml(cleanForeignHtml(one.getText()))) : '')).find((text) => text.trim() !== '');
+  return title?.replace(/\s+/g, ' ').trim() ?? '';
+}
+
+function readAcl(entry: Element): AudienceHint | null {
+  const rules = entry.getChildren('acl-rule', NS.OSW);
+  // COMPAT Diaspora-X, OneSocialWeb, buddycloud: an activity that does not say for whom it is; least exposure.
+  if (rules.length === 0) return entry.getChild('verb', NS.ACTIVITY) || entry.getChild('object', NS.ACTIVITY) ? { to: 'contacts' } : null;
+  const names: string[] = [];
+  const jids: string[] = [];
+  let everyone = false;
+  for (const rule of rules) {
+    const views = rule.getChildren('acl-action', NS.OSW).filter((action) => lastPart(action.getText()) === 'view');
+    if (views.some((action) => lastPart(action.attrs.permission ?? '') !== 'grant')) return { to: 'contacts' };
+    if (views.length === 0) continue;
+    for (const subject of rule.getChildren('acl-subject', NS.OSW)) {
+      const type = lastPart(subject.attrs.type ?? '');
+      const text = subject.getText().trim();
+      if (type === 'everyone') everyone = true;
+      else if (type === 'group' && text) names.push(text);
+      else if (type === 'person' && text) jids.push(text.replace(/^xmpp:/i, ''));
+    }
+  }
+  if (everyone) return { to: 'public' };
+  if (jids.length) return { to: 'people', jids };
+  return names.length && !names.includes('contacts') ? { to: 'groups', names } : { to: 'contacts' };
+}
+
+/** COMPAT OneSocialWeb: a bare JID without its scheme. */
+const asUri = (text: string | null): string | null => (text && !text.includes(':') && text.includes('@') ? `xmpp:${text}` : text);
+
+function readLinks(entry: Element): EntryLink[] {
+  return entry
+    .getChildren('link', NS.ATOM)
+    .map(({ attrs }) => ({ rel: attrs.rel?.trim() || 'alternate', href: attrs.href?.trim() ?? '', type: attrs.type?.trim() || null, title: attrs.title?.trim() || null }))
+    .filter(({ href }) => isSafeUrl(href))
+    .slice(0, MAX_LINKS);
+}
+
+/**
+ * Reads an entry as it is found in the wild: Movim, Libervia, OneSocialWeb, Diaspora-X, buddycloud, plain Atom. Unknown elements are ignored.
+ * @param payload `<entry/>`, or a `<feed/>` with one entry in it
+ * @throws DomainError invalid: no Atom entry, or one without title and content; too-large: HTML of too many parts
+ */
+export function decodeEntry(payload: Element): DecodedEntry {
+  const entry = payload.is('feed', NS.ATOM) ? payload.getChild('entry', NS.ATOM) : payload;
+  if (!entry?.is('entry', NS.ATOM)) throw new DomainError('invalid', 'This is not an Atom entry.');
+  if (isDeeperThan(entry, UNTRUSTED_LIMITS.maxDepth)) throw new DomainError('invalid', 'The entry is nested too deeply.');
+  const object = entry.getChild('object', NS.ACTIVITY);
+  const actor = entry.getChild('actor', NS.ACTIVITY);
+  const author = entry.getChild('author', NS.ATOM) ?? actor;
+
+  const title = readTitle(entry);
+  const contents = entry.getChildren('content', NS.ATOM).filter((content) => content.attrs.src === undefined);
+  const text = readText(contents) || readText(object?.getChildren('content') ?? []) || readText(entry.getChildren('summary', NS.ATOM)) || title;
+  if (text === '') throw new DomainError('invalid', 'The entry has neither a title nor a content.');
+
+  const reply = entry.getChildren('in-reply-to', NS.THREAD);
+  const parent = reply.find((one) => /^xmpp:/i.test(one.attrs.href ?? '')) ?? reply[0];
+  const verb = textOf(entry.getChild('verb', NS.ACTIVITY));
+  const objectType = textOf(object?.getChild('object-type', NS.ACTIVITY));
+  const tags = entry.getChildren('category', NS.ATOM).map(({ attrs }) => (attrs.term ?? '').trim().replace(/^#/, '').toLowerCase());
+  return {
+    atomId: textOf(entry.getChild('id', NS.ATOM)),
+    title,
+    text,
+    published: timeOf(entry.getChild('published', NS.ATOM)),
+    updated: timeOf(entry.getChild('updated', NS.ATOM)),
+    authorName: textOf(author?.getChild('name')),
+    authorUri: asUri(textOf(author?.getChild('uri'))),
+    tags: [...new Set(tags.filter((tag) => tag !== ''))].slice(0, MAX_TAGS),
+    links: readLinks(entry),
+    inReplyTo: parent ? { ref: parent.attrs.ref?.trim() || null, href: parent.attrs.href?.trim() || null } : null,
+    verb: verb === null ? 'post' : (VERBS.get(lastPart(verb)) ?? 'unknown'),
+    objectType: objectType === null ? null : lastPart(objectType),
+    acl: readAcl(entry),
+    language: entry.attrs['xml:lang']?.trim() || null,
+  };
+}
+
+const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+
+/**
+ * The entry as the Markdown of one post of ours, which has no title of its own: a title that is not the beginning of the text
+ * (an article written in Movim) becomes a heading above it.
+ */
+export function markdownOfEntry(entry: DecodedEntry): string {
+  const { title, text } = entry;
+  return title === '' || text === title || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
+}
