@@ -1,0 +1,38 @@
+import type { Account } from '../domain/account.js';
+import { deleteActor } from './actors.js';
+import type { Db, Tx } from './database.js';
+import { table } from './rows.js';
+import { AccountSchema } from './schema/accounts.js';
+
+const accounts = table<Account>(AccountSchema);
+
+/** @throws DomainError conflict when the name, the e-mail address or the actor has an account */
+export const insertAccount = async (tx: Tx, account: Omit<Account, 'id'>): Promise<Account> => (await accounts.insert(tx, account))!;
+
+export const findAccount = (db: Db, id: number): Promise<Account | null> => accounts.find(db, { id });
+export const findAccountByUsername = (db: Db, username: string): Promise<Account | null> => accounts.find(db, { username });
+export const findAccountByActor = (db: Db, actorId: number): Promise<Account | null> => accounts.find(db, { actorId });
+/** @param email as parseEmail gives it */
+export const findAccountByEmail = async (db: Db, email: string): Promise<Account | null> => (email === '' ? null : accounts.find(db, { email }));
+
+/** @throws DomainError conflict when the new e-mail address is taken */
+export async function updateAccount(tx: Tx, id: number, change: Partial<Account>): Promise<void> {
+  await accounts.update(tx, { id }, change);
+}
+
+export const listAccounts = (db: Db): Promise<Account[]> => accounts.select(db, {}, 'order by username');
+
+export const usernameTaken = async (db: Db, username: string): Promise<boolean> => (await findAccountByUsername(db, username)) !== null;
+export const emailTaken = async (db: Db, email: string): Promise<boolean> => (await findAccountByEmail(db, email)) !== null;
+
+/** Removes an account that was never confirmed, with its person, so that the name is free again. */
+export async function deleteAccount(tx: Tx, id: number): Promise<void> {
+  const account = await findAccount(tx, id);
+  if (!account) return;
+  await accounts.remove(tx, { id });
+  await deleteActor(tx, account.actorId);
+}
+
+/** The names of all active accounts. */
+export const listUsernames = async (db: Db): Promise<string[]> =>
+  (await db.query<{ username: string }>("select username from accounts where state = 'active' order by username")).map((row) => row.username);

@@ -1,0 +1,61 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import type { Logger } from 'pino';
+import type { Queue } from '../domain/job.js';
+import type { LiveEvent, Notifier } from './notify.js';
+import { openPostgres } from './postgres.js';
+import { openSqlite } from './sqlite.js';
+
+export type Dialect = 'sqlite' | 'postgres';
+
+/** Where queries run: the store itself (each query by itself, reading only), or one transaction of it. */
+export interface Db {
+  dialect: Dialect;
+  /**
+   * The rows that the statement answers with (none without SELECT or RETURNING). `?` is a placeholder on both databases.
+   * Columns have their SQL names; bigint comes as number, boolean as SQLite's 0 and 1 or PostgreSQL's true and false.
+   * @throws DomainError unavailable | conflict (a row of that key exists)
+   */
+  query<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
+  manager: EntityManager;
+}
+
+export interface Tx extends Db {
+  /** After the commit, workers of the queue look for jobs. */
+  wake(queue: Queue): void;
+  /** After the commit, listeners hear of it. */
+  publish(event: LiveEvent): void;
+}
+
+export interface Store extends Db {
+  /**
+   * Runs `work` whole or not at all. On SQLite one at a time. On PostgreSQL it runs again, at most three times, when another
+   * transaction or a lost connection undid it: so `work` touches nothing but `tx`, and no network. Not to be nested.
+   * @throws DomainError unavailable, or what `work` throws
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Runs all pending migrations in one transaction; two processes may try at once. @returns their names */
+  migrate(): Promise<string[]>;
+  /** Undoes the last migration. @returns its name, or null when none is left */
+  revert(): Promise<string | null>;
+  pendingMigrations(): Promise<string[]>;
+  /** Does the database know migrations that this program does not? Then it must not be used. */
+  isNewer(): Promise<boolean>;
+  notify: Notifier;
+  close(): Promise<void>;
+  /** @throws DomainError unavailable */
+  ping(): Promise<void>;
+  /** The one that writes. */
+  dataSource: DataSource;
+}
+
+/**
+ * Opens the database. Does not migrate.
+ * @param databaseUrl `sqlite:PATH`, `sqlite::memory:` (a throw-away database) or `postgres://…`
+ * @param opts.poolSize connections to PostgreSQL, besides one that listens
+ * @throws Error when the URL is of another kind; DomainError unavailable when the database cannot be reached
+ */
+export async function openStore(databaseUrl: string, log: Logger, opts: { poolSize?: number } = {}): Promise<Store> {
+  if (databaseUrl.startsWith('sqlite:')) return openSqlite(databaseUrl.slice('sqlite:'.length), log);
+  if (/^postgres(ql)?:\/\//.test(databaseUrl)) return openPostgres(databaseUrl, log, opts.poolSize ?? 10);
+  throw new Error('The database URL must begin with sqlite: or postgres://');
+}

@@ -1,0 +1,95 @@
+import type { Activity } from '../domain/activity.js';
+import type { Guid } from '../domain/guid.js';
+import type { ProtocolName } from '../domain/protocol.js';
+import type { Db, Tx } from './database.js';
+import { marks, table } from './rows.js';
+import { ActivitySchema, type Delivery, DeliverySchema, type DeliveryState } from './schema/ledger.js';
+
+export type { Delivery, DeliveryState };
+
+const activities = table<Activity>(ActivitySchema);
+const deliveries = table<Delivery>(DeliverySchema);
+
+/** How long after its arrival an error may still come back (relations.md "Delivery"). */
+export const BOUNCE_MS = 5 * 60_000;
+
+export async function insertActivity(tx: Tx, activity: Activity): Promise<void> {
+  await activities.insert(tx, activity);
+}
+
+export const findActivity = (db: Db, id: Guid): Promise<Activity | null> => activities.find(db, { id });
+
+/** Statements of this many rows: larger ones stop the event loop for milliseconds on SQLite (store.md). */
+const CHUNK = 200;
+
+/** Enters the hosts that an activity must reach. @returns those that were not there yet */
+export async function addDeliveries(tx: Tx, activityId: Guid, protocol: ProtocolName, hosts: readonly string[], now: number): Promise<string[]> {
+  const added: string[] = [];
+  const unique = [...new Set(hosts)];
+  for (let start = 0; start < unique.length; start += CHUNK) {
+    const chunk = unique.slice(start, start + CHUNK);
+    const rows = await tx.query<{ host: string }>(
+      `insert into deliveries (activity_id, protocol, host, state, at) values ${chunk.map(() => "(?, ?, ?, 'waiting', ?)").join(', ')}
+       on conflict (activity_id, protocol, host) do nothing returning host`,
+      chunk.flatMap((host) => [activityId, protocol, host, now]),
+    );
+    added.push(...rows.map((row) => row.host));
+  }
+  return added;
+}
+
+/** What became of a delivery. `recipients` stays as it was when it is not given; `error` does not. */
+export async function setDelivery(
+  tx: Tx,
+  {
+    activityId,
+    protocol,
+    host,
+    error = null,
+    ...change
+  }: Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'state' | 'at'> & { recipients?: number; error?: string | null },
+): Promise<void> {
+  await deliveries.update(tx, { activityId, protocol, host }, { ...change, error });
+}
+
+/**
+ * An error came back for what had arrived.
+ * @returns false when that was longer than BOUNCE_MS ago, or it had not
+ */
+export async function bounced(tx: Tx, of: Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'at'> & { error: string }): Promise<boolean> {
+  const rows = await tx.query(
+    `update deliveries set state = 'failed', error = ?, at = ?
+     where activity_id = ? and protocol = ? and host = ? and state = 'arrived' and at >= ? returning 1`,
+    [of.error, of.at, of.activityId, of.protocol, of.host, of.at - BOUNCE_MS],
+  );
+  return rows.length > 0;
+}
+
+/** The deliveries of all activities of a post, newest activity first. */
+export async function listDeliveries(db: Db, postGuid: Guid): Promise<Delivery[]> {
+  const rows = await db.query(
+    `select ${deliveries.columns('d')} from activities a join deliveries d on d.activity_id = a.id where a.post_guid = ? order by a.id desc, d.protocol, d.host`,
+    [postGuid],
+  );
+  return rows.map((row) => deliveries.read(row));
+}
+
+export interface DeliverySummary {
+  total: number;
+  arrived: number;
+  /** Failed or given up. */
+  failed: number;
+}
+
+/** For each post how far its latest activity has come. Posts that went nowhere are not in the map. */
+export async function latestDeliverySummary(db: Db, postGuids: readonly Guid[]): Promise<Map<Guid, DeliverySummary>> {
+  if (postGuids.length === 0) return new Map();
+  const rows = await db.query<DeliverySummary & { post_guid: Guid }>(
+    `select latest.post_guid, count(*) as total, sum(case when d.state = 'arrived' then 1 else 0 end) as arrived,
+       sum(case when d.state in ('failed', 'given-up') then 1 else 0 end) as failed
+     from (select post_guid, max(id) as id from activities where post_guid in (${marks(postGuids.length)}) group by post_guid) latest
+     join deliveries d on d.activity_id = latest.id group by latest.post_guid`,
+    [...postGuids],
+  );
+  return new Map(rows.map(({ post_guid, total, arrived, failed }) => [post_guid, { total, arrived, failed }]));
+}

@@ -1,0 +1,40 @@
+import type { DataSource } from 'typeorm';
+import { migrations } from '../../migrations/index.js';
+
+const TABLE = 'migrations';
+
+/** The names of the migrations that this database has seen, oldest first. */
+async function executed(dataSource: DataSource): Promise<string[]> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    if (!(await runner.hasTable(TABLE))) return [];
+    const rows: { name: string }[] = await runner.query(`select name from ${TABLE} order by id`);
+    return rows.map((row) => row.name);
+  } finally {
+    await runner.release();
+  }
+}
+
+const known = migrations.map((migration) => migration.name);
+
+export const pendingMigrations = async (dataSource: DataSource): Promise<string[]> => {
+  const seen = new Set(await executed(dataSource));
+  return known.filter((name) => !seen.has(name));
+};
+
+export const isNewer = async (dataSource: DataSource): Promise<boolean> =>
+  (await executed(dataSource)).some((name) => !known.includes(name));
+
+/**
+ * Runs what is pending. With `all` in one transaction, so that a process that dies in the middle leaves the schema as it was;
+ * with `none` the caller holds one open.
+ */
+export const migrate = async (dataSource: DataSource, transaction: 'all' | 'none'): Promise<string[]> =>
+  (await dataSource.runMigrations({ transaction })).map((migration) => migration.name);
+
+export async function revert(dataSource: DataSource, transaction: 'all' | 'none'): Promise<string | null> {
+  const last = (await executed(dataSource)).at(-1);
+  if (last === undefined) return null;
+  await dataSource.undoLastMigration({ transaction });
+  return last;
+}

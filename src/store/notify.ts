@@ -1,0 +1,123 @@
+import { EventEmitter } from 'node:events';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { Queue } from '../domain/job.js';
+
+/** Something that open pages and the connector may want to know. A hint, no record: one may be lost with a connection. */
+export interface LiveEvent {
+  kind: 'post' | 'comment' | 'like' | 'notification' | 'request' | 'delivery' | 'account';
+  accountId?: number;
+  actorId?: number;
+  guid?: string;
+}
+
+/** Who waits for work or news. Both functions return what takes the listener away again. */
+export interface Notifier {
+  onWake(queue: Queue, listener: () => void): () => void;
+  onEvent(listener: (event: LiveEvent) => void): () => void;
+}
+
+export type Message = { wake: Queue } | { event: LiveEvent };
+
+/** In one process: an EventEmitter that a listener's error does not pass. */
+export class LocalNotifier implements Notifier {
+  readonly #emitter = new EventEmitter().setMaxListeners(0);
+
+  constructor(protected readonly log: Logger) {}
+
+  onWake(queue: Queue, listener: () => void): () => void {
+    return this.#on(`wake ${queue}`, listener);
+  }
+
+  onEvent(listener: (event: LiveEvent) => void): () => void {
+    return this.#on('event', listener);
+  }
+
+  emit(message: Message): void {
+    if ('wake' in message) this.#emitter.emit(`wake ${message.wake}`);
+    else this.#emitter.emit('event', message.event);
+  }
+
+  wakeAll(): void {
+    for (const name of this.#emitter.eventNames()) if (name !== 'event') this.#emitter.emit(name);
+  }
+
+  #on(name: string, listener: (event: LiveEvent) => void): () => void {
+    const guarded = (event: LiveEvent) => {
+      try {
+        listener(event);
+      } catch (err) {
+        this.log.error({ err }, 'a listener failed');
+      }
+    };
+    this.#emitter.on(name, guarded);
+    return () => void this.#emitter.off(name, guarded);
+  }
+}
+
+export const CHANNEL = 'diaspora_x';
+
+/**
+ * Between processes: LISTEN on a connection of its own, opened for the first listener. It reconnects by itself and then wakes
+ * everyone, because what was said in between is lost.
+ */
+export class PostgresNotifier extends LocalNotifier {
+  #client: pg.Client | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #state: 'idle' | 'open' | 'closed' = 'idle';
+
+  constructor(
+    private readonly url: string,
+    log: Logger,
+  ) {
+    super(log);
+  }
+
+  override onWake(queue: Queue, listener: () => void): () => void {
+    this.#open();
+    return super.onWake(queue, listener);
+  }
+
+  override onEvent(listener: (event: LiveEvent) => void): () => void {
+    this.#open();
+    return super.onEvent(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    if (this.#retry) clearTimeout(this.#retry);
+    await this.#client?.end().catch((err) => this.log.debug({ err }, 'the listening connection did not end cleanly'));
+  }
+
+  #open(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'open';
+    void this.#connect(100);
+  }
+
+  async #connect(delayMs: number): Promise<void> {
+    const client = new pg.Client({ connectionString: this.url, keepAlive: true, application_name: 'diaspora-x listen' });
+    this.#client = client;
+    let lost = false;
+    const again = (err?: unknown) => {
+      if (lost || this.#state === 'closed') return;
+      lost = true;
+      this.log.warn({ err, delayMs }, 'no wake-ups from the database: connecting again');
+      client.end().catch(() => {}); // it is broken already
+      this.#retry = setTimeout(() => void this.#connect(Math.min(delayMs * 2, 5_000)), delayMs);
+    };
+    client.on('error', again);
+    client.on('end', () => again());
+    client.on('notification', ({ payload }) => {
+      delayMs = 100; // it works: the next loss starts with a short wait
+      this.emit(JSON.parse(payload ?? '') as Message);
+    });
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+      this.wakeAll();
+    } catch (error) {
+      again(error);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { migrations } from '../../migrations/index.js';
+import type { Store } from './database.js';
+import { isConnectionLoss, isRolledBackByOthers, translateError } from './errors.js';
+import * as schema from './migrate.js';
+import { CHANNEL, PostgresNotifier } from './notify.js';
+import { schemas } from './schema/index.js';
+import { SnakeNaming } from './schema/columns.js';
+import { OpenTx } from './transactions.js';
+
+const TRIES = 4;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Any number, so long as no other program on this database takes it: who migrates holds it. */
+const MIGRATION_LOCK = 4_471_863;
+
+const INT8 = 20;
+/** bigint as number: ours are milliseconds and counts, far below 2⁵³. pg gives text otherwise. */
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === INT8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text')),
+};
+
+const numbered = new Map<string, string>();
+/** `?` → `$1`, `$2`, …, but not inside quotes. */
+export function numberPlaceholders(sql: string): string {
+  let result = numbered.get(sql);
+  if (result === undefined) {
+    let count = 0;
+    result = sql.replace(/'[^']*'|"[^"]*"|\?/g, (part) => (part === '?' ? `$${++count}` : part));
+    if (numbered.size >= 500) numbered.clear(); // lists of varying length make ever new texts
+    numbered.set(sql, result);
+  }
+  return result;
+}
+
+async function queryOn(runner: QueryRunner, sql: string, params: readonly unknown[]): Promise<unknown[]> {
+  try {
+    // Structured, because TypeORM's plain answer to UPDATE … RETURNING is [rows, count] (store.md "Traps").
+    return (await runner.query(numberPlaceholders(sql), params as unknown[], true)).records ?? [];
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+const pause = (attempt: number) => new Promise((resolve) => setTimeout(resolve, 20 * 4 ** attempt * (0.5 + Math.random())));
+
+/** PostgreSQL by a pool; isolation is READ COMMITTED, which the lanes of jobs.ts rely on. */
+export async function openPostgres(url: string, log: Logger, poolSize: number): Promise<Store> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    entities: schemas('postgres'),
+    migrations,
+    namingStrategy: new SnakeNaming(),
+    applicationName: 'diaspora-x',
+    poolSize,
+    poolErrorHandler: (err: unknown) => log.warn({ err }, 'lost a connection to the database'),
+    extra: { types, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
+    installExtensions: false,
+  });
+  try {
+    await dataSource.initialize();
+  } catch (error) {
+    throw translateError(error);
+  }
+  const notify = new PostgresNotifier(url, log);
+
+  async function withRunner<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    const runner = dataSource.createQueryRunner();
+    try {
+      return await work(runner);
+    } finally {
+      await runner.release();
+    }
+  }
+
+  /** Tries again what failed for a reason that passes, as long as `isSafe` says that nothing was done. */
+  async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown) => boolean): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (attempt === TRIES || !isSafe(error)) throw translateError(error);
+        log.debug({ err: error, attempt }, 'trying again');
+        await pause(attempt);
+      }
+    }
+  }
+
+  /** One process migrates, others wait for it and then find nothing to do. */
+  const migrating = <T>(work: () => Promise<T>): Promise<T> =>
+    withRunner(async (runner) => {
+      await runner.query(`select pg_advisory_lock(${MIGRATION_LOCK})`);
+      try {
+        return await work();
+      } finally {
+        await runner.query(`select pg_advisory_unlock(${MIGRATION_LOCK})`);
+      }
+    });
+
+  const query = async <T>(sql: string, params: readonly unknown[] = []) =>
+    (await persist(() => withRunner((runner) => queryOn(runner, sql, params)), isConnectionLoss)) as T[];
+
+  return {
+    dialect: 'postgres',
+    dataSource,
+    manager: dataSource.manager,
+    notify,
+    query,
+    async transaction(work) {
+      OpenTx.refuseNesting();
+      let committing = false;
+      return persist(
+        () =>
+          withRunner(async (runner) => {
+            const tx = new OpenTx('postgres', runner.manager, (sql, params) => queryOn(runner, sql, params));
+            committing = false;
+            try {
+              await runner.startTransaction();
+              const result = await tx.perform(work);
+              for (const message of tx.messages()) await runner.query('select pg_notify($1, $2)', [CHANNEL, JSON.stringify(message)]);
+              committing = true;
+              await runner.commitTransaction();
+              return result;
+            } catch (error) {
+              await runner.rollbackTransaction().catch((err) => log.debug({ err }, 'nothing to roll back')); // the connection is gone
+              throw error;
+            }
+          }),
+        // A connection lost while committing leaves open whether it was done.
+        (error) => isRolledBackByOthers(error) || (isConnectionLoss(error) && !committing),
+      );
+    },
+    migrate: () => migrating(() => schema.migrate(dataSource, 'all')),
+    revert: () => migrating(() => schema.revert(dataSource, 'all')),
+    pendingMigrations: () => schema.pendingMigrations(dataSource),
+    isNewer: () => schema.isNewer(dataSource),
+    ping: async () => void (await query('select 1')),
+    async close() {
+      await notify.close();
+      await dataSource.destroy();
+    },
+  };
+}

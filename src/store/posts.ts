@@ -1,0 +1,156 @@
+import type { Audience } from '../domain/activity.js';
+import type { Guid } from '../domain/guid.js';
+import type { Post } from '../domain/post.js';
+import { VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
+import type { Db, Dialect, Tx } from './database.js';
+import { marks, table } from './rows.js';
+import { type PostAspect, PostAspectSchema, type PostRow, PostSchema } from './schema/posts.js';
+
+const posts = table<PostRow>(PostSchema);
+const postAspects = table<PostAspect>(PostAspectSchema);
+
+const COLUMNS = posts.columns('p');
+/** Above every guid, below every guid: guids are small hex digits. */
+const [TOP, BOTTOM] = ['g', ''];
+
+/** Rows as posts, with the aspects of those that have some. */
+async function toPosts(db: Db, rows: Record<string, unknown>[]): Promise<Post[]> {
+  const read = rows.map((row) => posts.read(row));
+  const guids = read.filter((row) => row.audience === 'aspects').map((row) => row.guid);
+  const aspectIds = new Map<Guid, number[]>(guids.map((guid) => [guid, []]));
+  if (guids.length > 0) {
+    const found = await db.query<{ post_guid: Guid; aspect_id: number }>(
+      `select post_guid, aspect_id from post_aspects where post_guid in (${marks(guids.length)}) order by aspect_id`,
+      guids,
+    );
+    for (const row of found) aspectIds.get(row.post_guid)!.push(row.aspect_id);
+  }
+  return read.map(({ once, audience, ...post }) => ({
+    ...post,
+    audience: audience === 'aspects' ? { to: audience, aspectIds: aspectIds.get(post.guid)! } : { to: audience },
+  }));
+}
+
+async function selectOne(db: Db, sql: string, params: unknown[]): Promise<Post | null> {
+  return (await toPosts(db, await db.query(sql, params)))[0] ?? null;
+}
+
+async function setAspects(tx: Tx, postGuid: Guid, audience: Audience): Promise<void> {
+  if (audience.to !== 'aspects') return;
+  for (const aspectId of new Set(audience.aspectIds)) await postAspects.insert(tx, { postGuid, aspectId });
+}
+
+/**
+ * @param post.once the token of the form that made it
+ * @throws DomainError conflict when the guid, or the author's `once`, is there already
+ */
+export async function insertPost(tx: Tx, post: Post & { once?: string | null }): Promise<void> {
+  await posts.insert(tx, { ...post, audience: post.audience.to, once: post.once ?? null });
+  await setAspects(tx, post.guid, post.audience);
+}
+
+export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post>): Promise<void> {
+  await posts.update(tx, { guid }, { ...change, audience: audience?.to });
+  if (!audience) return;
+  await postAspects.remove(tx, { postGuid: guid });
+  await setAspects(tx, guid, audience);
+}
+
+/** The author's own post, tombstones too, whatever the state of the account. */
+export const findOwnPost = (db: Db, authorId: number, guid: Guid): Promise<Post | null> =>
+  selectOne(db, `select ${COLUMNS} from posts p where p.guid = ? and p.author_id = ?`, [guid, authorId]);
+
+/** For the delivery alone, which checks access for each recipient: tombstones too. */
+export const findPostForDelivery = (db: Db, guid: Guid): Promise<Post | null> => selectOne(db, `select ${COLUMNS} from posts p where p.guid = ?`, [guid]);
+
+/** The post that this form made before. */
+export const findPostByOnce = (db: Db, authorId: number, once: string): Promise<Post | null> =>
+  selectOne(db, `select ${COLUMNS} from posts p where p.author_id = ? and p.once = ?`, [authorId, once]);
+
+/** The post, or its tombstone (`deletedAt`), if the viewer may see it. */
+export const findVisiblePost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> =>
+  selectOne(db, `${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid = ? and ${visibleSql('p', VIEWER)}`, [viewerParam(viewer), guid]);
+
+/** Exclusive bounds: older < guid < newer is what is left. */
+interface Bounds {
+  /** Only posts older than this one. */
+  older?: Guid;
+  /** Only posts newer than this one. */
+  newer?: Guid;
+}
+
+const IN_BOUNDS = (post: string) => `${post}.guid < ? and ${post}.guid > ? and ${post}.deleted_at is null and ${visibleSql(post, VIEWER)}`;
+const bounds = ({ older, newer }: Bounds) => [older ?? TOP, newer ?? BOTTOM];
+
+/**
+ * A page of several authors' posts, heads first (store.md "Reading the stream"): (a) each author's first visible post, the `limit`
+ * first of those; (b) as many posts of each of these authors, the `limit` first of those; (c) their rows. So a page costs the same
+ * however many posts there are.
+ * @param authors SQL for one column `id`
+ */
+function headsFirst(dialect: Dialect, authors: string, order: 'asc' | 'desc'): string {
+  const first = (author: string) => `select q.guid from posts q where q.author_id = ${author} and ${IN_BOUNDS('q')} order by q.guid ${order}`;
+  const ofChosen =
+    dialect === 'postgres'
+      ? `select p.guid from chosen c cross join lateral (${first('c.author_id')} limit ?) p`
+      : `select p.guid from chosen c cross join posts p where p.guid in (${first('c.author_id')} limit ?)`;
+  return `${WITH_VIEWER},
+    authors(id) as (${authors}),
+    heads as (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a),
+    chosen as (select author_id from heads where guid is not null order by guid ${order} limit ?),
+    page as (select guid from (${ofChosen}) found order by guid ${order} limit ?)
+    select ${COLUMNS} from page join posts p on p.guid = page.guid order by p.guid ${order}`;
+}
+
+async function readHeadsFirst(db: Db, viewer: Viewer, authors: { sql: string; params: unknown[] }, page: Page): Promise<Post[]> {
+  const range = bounds(page);
+  const sql = headsFirst(db.dialect, authors.sql, page.direction === 'oldest-first' ? 'asc' : 'desc');
+  const { limit } = page;
+  return toPosts(db, await db.query(sql, [viewerParam(viewer), ...authors.params, ...range, limit, ...range, limit, limit]));
+}
+
+interface Page extends Bounds {
+  limit: number;
+  direction?: 'newest-first' | 'oldest-first';
+}
+
+/**
+ * The posts that the viewer may see, by guid, which is by time. No tombstones.
+ * @param page.authorIds of these authors only
+ */
+export async function listVisiblePosts(db: Db, viewer: Viewer, page: Page & { authorIds?: readonly number[] }): Promise<Post[]> {
+  const { authorIds } = page;
+  if (authorIds && authorIds.length !== 1) {
+    if (authorIds.length === 0) return [];
+    const sql = authorIds.map(() => 'select cast(? as integer)').join(' union ');
+    return readHeadsFirst(db, viewer, { sql, params: [...authorIds] }, page);
+  }
+  const order = page.direction === 'oldest-first' ? 'asc' : 'desc';
+  const rows = await db.query(
+    `${WITH_VIEWER} select ${COLUMNS} from posts p where ${authorIds ? 'p.author_id = ? and ' : ''}${IN_BOUNDS('p')} order by p.guid ${order} limit ?`,
+    [viewerParam(viewer), ...(authorIds ?? []), ...bounds(page), page.limit],
+  );
+  return toPosts(db, rows);
+}
+
+/** How many posts of the author the viewer may see. No tombstones. */
+export async function countVisiblePosts(db: Db, viewer: Viewer, authorId: number, range: Bounds = {}): Promise<number> {
+  const rows = await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n from posts p where p.author_id = ? and ${IN_BOUNDS('p')}`, [
+    viewerParam(viewer),
+    authorId,
+    ...bounds(range),
+  ]);
+  return rows[0]!.n;
+}
+
+/** The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones. */
+export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; limit: number }): Promise<Post[]> =>
+  readHeadsFirst(
+    db,
+    { actorId },
+    {
+      sql: "select cast(? as integer) union select other_id from relationships where actor_id = ? and following = 'on'",
+      params: [actorId, actorId],
+    },
+    page,
+  );

@@ -1,0 +1,16 @@
+import type { EntitySchema } from 'typeorm';
+import type { Dialect } from '../database.js';
+import { AccountSchema, AppPasswordSchema, SessionSchema, TokenSchema } from './accounts.js';
+import { ActorSchema, AddressSchema } from './actors.js';
+import { jobSchemas } from './jobs.js';
+import { ActivitySchema, DeliverySchema } from './ledger.js';
+import { AspectMemberSchema, AspectSchema, PostAspectSchema, PostSchema } from './posts.js';
+import { LegSchema, RelationshipSchema, SubscriptionSchema } from './relationships.js';
+
+/** All tables. */
+export const schemas = (dialect: Dialect): EntitySchema[] =>
+  [
+    ...[ActorSchema, AddressSchema, AccountSchema, AppPasswordSchema, TokenSchema, SessionSchema],
+    ...[PostSchema, AspectSchema, AspectMemberSchema, PostAspectSchema, RelationshipSchema, LegSchema, SubscriptionSchema],
+    ...[ActivitySchema, DeliverySchema, ...jobSchemas(dialect)],
+  ] as EntitySchema[];

@@ -1,0 +1,96 @@
+import { EntitySchema } from 'typeorm';
+import type { Guid } from '../../domain/guid.js';
+import type { Relationship } from '../../domain/relationship.js';
+import { type Columns, flag, integer, key, nullable, time, varchar } from './columns.js';
+
+const ofActor = { ...integer, foreignKey: { target: 'Actor', onDelete: 'CASCADE' } } as const;
+
+export const RelationshipSchema = new EntitySchema<Relationship>({
+  name: 'Relationship',
+  tableName: 'relationships',
+  columns: {
+    actorId: { ...ofActor, primary: true },
+    otherId: { ...ofActor, primary: true },
+    follower: varchar,
+    following: varchar,
+    addedAt: nullable(time),
+    blockedAt: nullable(time),
+  } satisfies Columns<Relationship>,
+  indices: [{ name: 'relationships_by_other', columns: ['otherId'] }],
+});
+
+/**
+ * What stands on the wire between a local actor and one bare JID of a person: RFC 6121 §3 in both directions.
+ * inbound: they to us; outbound: we to them. `capsOnly`: our subscription serves only to learn their caps.
+ * `lastGuid`: the newest activity that was sent to it, or that it is known to have.
+ */
+export interface PresenceLeg {
+  actorId: number;
+  jid: string;
+  personId: number;
+  inbound: 'none' | 'asked' | 'on';
+  outbound: 'none' | 'asked' | 'on' | 'refused';
+  capsOnly: boolean;
+  lastGuid: Guid | null;
+}
+
+/** `host`: the domain part of `jid`, because deliveries go by host. */
+export interface LegRow extends PresenceLeg {
+  host: string;
+}
+
+export const LegSchema = new EntitySchema<LegRow>({
+  name: 'PresenceLeg',
+  tableName: 'presence_legs',
+  columns: {
+    actorId: { ...ofActor, primary: true },
+    jid: key,
+    personId: ofActor,
+    host: varchar,
+    inbound: varchar,
+    outbound: varchar,
+    capsOnly: flag,
+    lastGuid: nullable(varchar),
+  } satisfies Columns<LegRow>,
+  indices: [
+    { name: 'presence_legs_by_host', columns: ['actorId', 'host'] },
+    { name: 'presence_legs_by_person', columns: ['personId'] },
+  ],
+});
+
+/** An explicit pubsub subscription of a bare JID to a node of a local actor. `personId` is null while nobody is known behind the JID. */
+export interface PubsubSubscription {
+  actorId: number;
+  node: string;
+  jid: string;
+  personId: number | null;
+  subid: string;
+  state: 'subscribed' | 'pending';
+  pausedUntil: number | null;
+  createdAt: number;
+}
+
+export interface SubscriptionRow extends PubsubSubscription {
+  host: string;
+}
+
+export const SubscriptionSchema = new EntitySchema<SubscriptionRow>({
+  name: 'Subscription',
+  tableName: 'subscriptions',
+  columns: {
+    actorId: { ...ofActor, primary: true },
+    node: key,
+    jid: key,
+    personId: nullable(ofActor),
+    host: varchar,
+    subid: varchar,
+    state: varchar,
+    pausedUntil: nullable(time),
+    createdAt: time,
+  } satisfies Columns<SubscriptionRow>,
+  indices: [
+    { name: 'subscriptions_by_host', columns: ['actorId', 'host'] },
+    { name: 'subscriptions_by_jid', columns: ['jid'] },
+    { name: 'subscriptions_by_person', columns: ['personId'] },
+  ],
+});

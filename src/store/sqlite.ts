@@ -1,0 +1,189 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import type { Logger } from 'pino';
+import { DataSource } from 'typeorm';
+import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
+import { migrations } from '../../migrations/index.js';
+import type { Store } from './database.js';
+import { isBusy, translateError } from './errors.js';
+import * as schema from './migrate.js';
+import { LocalNotifier } from './notify.js';
+import { schemas } from './schema/index.js';
+import { SnakeNaming } from './schema/columns.js';
+import { OpenTx } from './transactions.js';
+
+/**
+ * TypeORM begins transactions deferred: one that reads first and writes later meets SQLITE_BUSY in the middle. This takes the
+ * write lock at once, where waiting for it is safe.
+ */
+class WritingDatabase extends Database {
+  override prepare<B extends unknown[] | {} = unknown[], R = unknown>(sql: string) {
+    return super.prepare<B, R>(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql);
+  }
+}
+
+/** How long a transaction waits for another process' write lock, and how long the event loop sleeps in each try. */
+const BUSY_WAIT_MS = 5_000;
+const BUSY_SLEEP_MS = 20;
+
+const STATEMENTS = 300;
+
+/** Runs SQL on a better-sqlite3 connection, with its statements kept prepared. */
+function queries(connection: Database.Database) {
+  const prepared = new Map<string, Database.Statement>();
+  return async (sql: string, params: readonly unknown[]): Promise<unknown[]> => {
+    try {
+      let statement = prepared.get(sql);
+      if (!statement) {
+        statement = connection.prepare(sql);
+        if (prepared.size >= STATEMENTS) prepared.delete(prepared.keys().next().value!);
+        prepared.set(sql, statement);
+      }
+      const values = params.map((value) => (typeof value === 'boolean' ? Number(value) : value));
+      if (statement.reader) return statement.all(...values);
+      statement.run(...values);
+      return [];
+    } catch (error) {
+      throw translateError(error);
+    }
+  };
+}
+
+async function connect(options: Partial<BetterSqlite3DataSourceOptions> & { database: string }): Promise<DataSource> {
+  return new DataSource({
+    type: 'better-sqlite3',
+    entities: schemas('sqlite'),
+    migrations,
+    namingStrategy: new SnakeNaming(),
+    ...options,
+  }).initialize();
+}
+
+const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown as { databaseConnection: Database.Database }).databaseConnection;
+
+/**
+ * Two connections: one writes, in one transaction at a time (TypeORM would mix those that overlap, house.md §7); the other serves
+ * everything that reads outside a transaction, so that nobody sees what is not committed. `:memory:` is a file in a temporary
+ * folder, because two connections cannot share SQLite's own.
+ */
+export async function openSqlite(file: string, log: Logger): Promise<Store> {
+  const folder = file === ':memory:' ? await mkdtemp(path.join(tmpdir(), 'diaspora-x-')) : null;
+  const database = folder ? path.join(folder, 'memory.sqlite') : path.resolve(file);
+  let writer: DataSource;
+  let reader: DataSource;
+  try {
+    writer = await connect({
+      database,
+      driver: WritingDatabase,
+      timeout: BUSY_SLEEP_MS,
+      enableWAL: true,
+      prepareDatabase: (connection: Database.Database) => void connection.pragma(`synchronous = ${folder ? 'OFF' : 'FULL'}`),
+    });
+    reader = await connect({
+      database,
+      timeout: BUSY_WAIT_MS, // readers wait only while a crashed WAL is recovered
+      prepareDatabase: (connection: Database.Database) => void connection.pragma('query_only = ON'),
+    });
+  } catch (error) {
+    throw translateError(error);
+  }
+  const optimize = () => connectionOf(writer).exec('pragma analysis_limit = 400; pragma optimize');
+
+  const notify = new LocalNotifier(log);
+  const read = queries(connectionOf(reader));
+  const write = queries(connectionOf(writer));
+  const runner = writer.createQueryRunner();
+
+  let tail: Promise<unknown> = Promise.resolve();
+  /** Runs one after another, and lets the event loop breathe in between. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = tail.then(work);
+    tail = turn.then(nextTick, nextTick);
+    return turn;
+  }
+  const nextTick = () => new Promise((resolve) => setImmediate(resolve));
+
+  /** better-sqlite3 waits with the event loop asleep: so it waits briefly, and we the rest. */
+  async function begin(askedAt: number): Promise<void> {
+    for (;;) {
+      try {
+        return await runner.startTransaction();
+      } catch (error) {
+        Object.assign(runner, { isTransactionActive: false }); // TypeORM set it before it failed
+        if (!isBusy(error) || performance.now() - askedAt > BUSY_WAIT_MS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, BUSY_SLEEP_MS));
+      }
+    }
+  }
+
+  async function rollback(): Promise<void> {
+    // SQLite itself rolls back when the disk is full; TypeORM does not notice.
+    if (!connectionOf(writer).inTransaction) connectionOf(writer).exec('begin');
+    await runner.rollbackTransaction();
+  }
+
+  async function wholly<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
+    try {
+      await begin(askedAt);
+      try {
+        const result = await work();
+        await runner.commitTransaction();
+        return result;
+      } catch (error) {
+        await rollback();
+        throw error;
+      }
+    } catch (error) {
+      throw translateError(error);
+    }
+  }
+
+  /**
+   * Another process waits before it looks what there is to do. Foreign keys are off, because SQLite changes a table by making it
+   * anew, and to drop the old one would delete what refers to it; the switch does nothing inside a transaction.
+   */
+  const migrating = <T>(work: () => Promise<T>): Promise<T> =>
+    inTurn(async () => {
+      connectionOf(writer).pragma('foreign_keys = OFF');
+      try {
+        return await wholly(performance.now(), work);
+      } finally {
+        connectionOf(writer).pragma('foreign_keys = ON');
+      }
+    });
+
+  return {
+    dialect: 'sqlite',
+    dataSource: writer,
+    manager: reader.manager,
+    notify,
+    query: async <T>(sql: string, params: readonly unknown[] = []) => (await read(sql, params)) as T[],
+    async transaction(work) {
+      OpenTx.refuseNesting();
+      const askedAt = performance.now();
+      const tx = new OpenTx('sqlite', runner.manager, write);
+      const result = await inTurn(() => wholly(askedAt, () => tx.perform(work)));
+      for (const message of tx.messages()) notify.emit(message);
+      return result;
+    },
+    migrate: () => migrating(() => schema.migrate(writer, 'none')),
+    revert: () => migrating(() => schema.revert(writer, 'none')),
+    pendingMigrations: () => inTurn(() => schema.pendingMigrations(writer)),
+    isNewer: () => inTurn(() => schema.isNewer(writer)),
+    ping: async () => void (await read('select 1', [])),
+    async close() {
+      await inTurn(async () => {
+        try {
+          optimize();
+        } catch (err) {
+          log.debug({ err }, 'no statistics were gathered'); // another process writes: it will do so itself
+        }
+      });
+      await reader.destroy();
+      await writer.destroy();
+      if (folder) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { EntityManager } from 'typeorm';
+import type { Queue } from '../domain/job.js';
+import type { Dialect, Tx } from './database.js';
+import type { LiveEvent, Message } from './notify.js';
+
+/** Is the code that runs inside a transaction? Timers that it started keep the mark; `open` tells whether it still counts. */
+const current = new AsyncLocalStorage<OpenTx>();
+
+type Query = (sql: string, params: readonly unknown[]) => Promise<unknown[]>;
+
+/** A transaction while its work runs. Remembers whom to tell after the commit. */
+export class OpenTx implements Tx {
+  readonly #wakes = new Set<Queue>();
+  readonly #events: LiveEvent[] = [];
+  #open = true;
+
+  constructor(
+    readonly dialect: Dialect,
+    readonly manager: EntityManager,
+    private readonly run: Query,
+  ) {}
+
+  async query<T>(sql: string, params: readonly unknown[] = []): Promise<T[]> {
+    // On SQLite it would run in the next one's transaction, or in none.
+    if (!this.#open) throw new Error('This transaction is over: an await is missing in its work.');
+    return (await this.run(sql, params)) as T[];
+  }
+
+  wake(queue: Queue): void {
+    this.#wakes.add(queue);
+  }
+
+  publish(event: LiveEvent): void {
+    this.#events.push(event);
+  }
+
+  /** Runs the work and closes this for further queries. */
+  async perform<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await current.run(this, () => work(this));
+    } finally {
+      this.#open = false;
+    }
+  }
+
+  messages(): Message[] {
+    return [...[...this.#wakes].map((wake) => ({ wake })), ...this.#events.map((event) => ({ event }))];
+  }
+
+  /** One inside the other would wait for itself on SQLite, and be another on PostgreSQL. */
+  static refuseNesting(): void {
+    if (current.getStore()?.isOpen()) throw new Error('A transaction may not be started inside another.');
+  }
+
+  isOpen(): boolean {
+    return this.#open;
+  }
+}

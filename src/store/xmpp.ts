@@ -1,0 +1,89 @@
+import type { Guid } from '../domain/guid.js';
+import { visibleSql } from './access.js';
+import type { Db, Tx } from './database.js';
+import { table } from './rows.js';
+import { type LegRow, LegSchema, type PresenceLeg, type PubsubSubscription, type SubscriptionRow, SubscriptionSchema } from './schema/relationships.js';
+
+export type { PresenceLeg, PubsubSubscription };
+
+const legs = table<LegRow>(LegSchema);
+const subscriptions = table<SubscriptionRow>(SubscriptionSchema);
+
+/** The domain part of a bare JID. */
+const hostOf = (jid: string): string => jid.slice(jid.indexOf('@') + 1);
+
+const toLeg = ({ host, ...leg }: LegRow): PresenceLeg => leg;
+const toSubscription = ({ host, ...subscription }: SubscriptionRow): PubsubSubscription => subscription;
+
+/** @param jid bare */
+export async function findLeg(db: Db, actorId: number, jid: string): Promise<PresenceLeg | null> {
+  const leg = await legs.find(db, { actorId, jid });
+  return leg && toLeg(leg);
+}
+
+export async function saveLeg(tx: Tx, leg: PresenceLeg): Promise<void> {
+  await legs.upsert(tx, { ...leg, host: hostOf(leg.jid) }, ['actorId', 'jid']);
+}
+
+/** The legs to one person, who may have several JIDs. */
+export const legsOf = async (db: Db, actorId: number, personId: number): Promise<PresenceLeg[]> =>
+  (await legs.select(db, { actorId, personId }, 'order by jid')).map(toLeg);
+
+export const legsOfActor = async (db: Db, actorId: number): Promise<PresenceLeg[]> => (await legs.select(db, { actorId }, 'order by jid')).map(toLeg);
+
+/** All legs of all actors, page by page. @param after the last one of the page before, or null */
+export async function listLegs(db: Db, after: Pick<PresenceLeg, 'actorId' | 'jid'> | null, limit: number): Promise<PresenceLeg[]> {
+  const rows = await db.query(`select ${legs.columns()} from presence_legs where (actor_id, jid) > (?, ?) order by actor_id, jid limit ?`, [
+    after?.actorId ?? 0,
+    after?.jid ?? '',
+    limit,
+  ]);
+  return rows.map((row) => toLeg(legs.read(row)));
+}
+
+export async function upsertSubscription(tx: Tx, subscription: PubsubSubscription): Promise<void> {
+  await subscriptions.upsert(tx, { ...subscription, host: hostOf(subscription.jid) }, ['actorId', 'node', 'jid']);
+}
+
+/** @returns false when there was none */
+export const deleteSubscription = async (tx: Tx, actorId: number, node: string, jid: string): Promise<boolean> =>
+  (await subscriptions.remove(tx, { actorId, node, jid })) > 0;
+
+export const findSubscriptions = async (db: Db, of: { actorId: number; jid?: string; node?: string }): Promise<PubsubSubscription[]> =>
+  (await subscriptions.select(db, of, 'order by node, jid')).map(toSubscription);
+
+/** How many subscriptions a bare JID has here, to all actors together. */
+export async function countSubscriptionsOf(db: Db, jid: string): Promise<number> {
+  return (await db.query<{ n: number }>('select count(*) as n from subscriptions where jid = ?', [jid]))[0]!.n;
+}
+
+/**
+ * Who on this host is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
+ * access check admits the person behind it. `pausedUntil` and caps are the caller's.
+ */
+export async function deliveryTargets(
+  db: Db,
+  post: { guid: Guid; authorId: number },
+  host: string,
+): Promise<{ subscriptions: PubsubSubscription[]; legs: PresenceLeg[] }> {
+  const params = [post.guid, post.authorId, host];
+  const ofPost = (columns: string, from: string, person: string) =>
+    `select ${columns} from posts p join ${from} on t.actor_id = p.author_id
+     where p.guid = ? and p.author_id = ? and t.host = ? and ${visibleSql('p', person)}`;
+  const subscribed = await db.query(`${ofPost(subscriptions.columns('t'), 'subscriptions t', 't.person_id')} and t.state = 'subscribed' order by t.jid, t.node`, params);
+  const following = await db.query(`${ofPost(legs.columns('t'), 'presence_legs t', 't.person_id')} and t.inbound = 'on' order by t.jid`, params);
+  return {
+    subscriptions: subscribed.map((row) => toSubscription(subscriptions.read(row))),
+    legs: following.map((row) => toLeg(legs.read(row))),
+  };
+}
+
+/** The hosts where somebody follows the actor, by presence or subscription. */
+export async function subscriptionHosts(db: Db, actorId: number): Promise<string[]> {
+  const rows = await db.query<{ host: string }>(
+    `select host from subscriptions where actor_id = ? and state = 'subscribed'
+     union select host from presence_legs where actor_id = ? and inbound = 'on' order by host`,
+    [actorId, actorId],
+  );
+  return rows.map((row) => row.host);
+}
