@@ -121,7 +121,7 @@ async function claimLanes(tx: Tx, queue: Queue, { lanes, perLane, leaseMs, now }
   );
   const claims: Claim[] = [];
   for (const { key, epoch } of taken) {
-    const rows = heads.get(key) ?? [];
+    const rows = heads.get(key)!;
     // A job that must wait holds up those behind it.
     const waiting = rows.findIndex((row) => row.run_at > now);
     const jobs = (waiting < 0 ? rows : rows.slice(0, waiting)).map((row) => toJob(queue, row, row.attempts));
@@ -135,15 +135,16 @@ async function claimLanes(tx: Tx, queue: Queue, { lanes, perLane, leaseMs, now }
 /** The first jobs of each lane. */
 async function headsOf(tx: Tx, queue: Queue, keys: string[], perLane: number): Promise<Map<string, Row[]>> {
   if (keys.length === 0) return new Map();
+  const heads = new Map<string, Row[]>(keys.map((key) => [key, []]));
   if (tx.dialect === 'postgres') {
     const rows = await tx.query<Row>(
       `select j.* from unnest(?::varchar[]) as k(key)
        cross join lateral (select ${COLUMNS} from jobs where queue = ? and ordering_key = k.key order by id limit ?) j order by j.id`,
       [keys, queue, perLane],
     );
-    return Map.groupBy(rows, (row) => row.ordering_key!);
+    for (const row of rows) heads.get(row.ordering_key!)!.push(row);
+    return heads;
   }
-  const heads = new Map<string, Row[]>();
   for (const key of keys) {
     heads.set(key, await tx.query<Row>(`select ${COLUMNS} from jobs where queue = ? and ordering_key = ? order by id limit ?`, [queue, key, perLane]));
   }
@@ -274,6 +275,15 @@ const LEASE_ENDED = 'The worker ended, or hung, while this job ran.';
  * @returns how many came back
  */
 export async function sweep(store: Store, now: number, of?: { queue: Queue }): Promise<number> {
+  let count = 0;
+  for (;;) {
+    const some = await sweepSome(store, now, of);
+    count += some;
+    if (some < CHUNK) return count;
+  }
+}
+
+async function sweepSome(store: Store, now: number, of?: { queue: Queue }): Promise<number> {
   const ended = of ? 'lease_until is not null and queue = ?' : 'lease_until <= ?';
   const params = [of?.queue ?? now];
   return store.transaction(async (tx) => {

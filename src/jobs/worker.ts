@@ -1,0 +1,323 @@
+import type { Logger } from 'pino';
+import { DeliveryError, DomainError } from '../domain/errors.js';
+import type { Job, JobKind, Queue } from '../domain/job.js';
+import type { Store, Tx } from '../store/database.js';
+import { type Claim, type ClaimedJob, claimIn, type Fate, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
+
+/**
+ * Runs one job. May run again for the same job, so its effects are idempotent.
+ * @param signal aborted when the worker stops waiting for it, or has lost its lease: what comes after has no effect on the job
+ * @throws Postpone, DeliveryError, or anything else, which is tried again later
+ */
+export type Handler<K extends JobKind = JobKind> = (job: Extract<Job, { kind: K }>, signal: AbortSignal) => Promise<void>;
+export type Handlers = { [K in JobKind]?: Handler<K> };
+
+/** Not now: the job waits, and it counts as no attempt. */
+export class Postpone extends Error {
+  override readonly name = 'Postpone';
+  constructor(readonly untilMs: number) {
+    super(`not before ${new Date(untilMs).toISOString()}`);
+  }
+}
+
+/** Holds the whole queue while it is shut, e.g. while there is no connection. */
+export interface Gate {
+  isOpen(): boolean;
+  onOpen(listener: () => void): void | (() => void);
+}
+
+export interface WorkerOptions {
+  store: Store;
+  queue: Queue;
+  handlers: Handlers;
+  log: Logger;
+  /** Milliseconds UTC. */
+  now: () => number;
+  /** So many lanes, and jobs without a lane, at once. */
+  concurrency: number;
+  gate?: Gate;
+  /** Several jobs of a lane under one lease, completed together (the default); false: each by itself. */
+  batch?: boolean;
+  /** Runs in the transaction that gives a job up. */
+  onDead?: (tx: Tx, job: Job, error: string) => Promise<void>;
+  leaseMs?: number;
+  /** How long `stop` waits for handlers before it aborts them. */
+  stopMs?: number;
+}
+
+export interface Worker {
+  /** Takes no more, waits for what runs, and gives the rest back. */
+  stop(): Promise<void>;
+  /** For tests: resolves when nothing runs and nothing may run now. */
+  idle(): Promise<void>;
+}
+
+const PER_LANE = 5;
+const LEASE_MS = 60_000;
+const STOP_MS = 8_000;
+/** What a handler gets to notice that it was aborted. */
+const ABORT_MS = 1_000;
+/** The safety net: finds ended leases, and jobs whose wake-up was lost. */
+const SWEEP_MS = 30_000;
+const DATABASE_RETRY_MS = 1_000;
+
+const MAX_ATTEMPTS = 30;
+const MAX_AGE_MS = 14 * 24 * 3_600_000;
+
+/** 5 s, doubled each time up to 1 h, a fifth more or less: what failed together does not come back together. */
+export function backOffMs(attempts: number, random: () => number = Math.random): number {
+  return Math.round(Math.min(5_000 * 2 ** Math.min(attempts, 20), 3_600_000) * (0.8 + 0.4 * random()));
+}
+
+/** How one claim ended, to be written down. */
+interface Ending {
+  claim: Claim;
+  done: number[];
+  failed?: { job: ClaimedJob; error: string; fate: Fate };
+  putOff?: { id: number; runAt: number };
+}
+
+interface Run {
+  claim: Claim;
+  /** Ids of its jobs that are done. */
+  done: number[];
+  /** By the monotonic clock: the wall clock may jump (threats.md 14). */
+  leaseEnds: number;
+  abort: AbortController;
+}
+
+/** Stores whose queues were taken over from a worker that ended without a word. */
+const takenOver = new WeakMap<Store, Set<Queue>>();
+
+/**
+ * Runs the jobs of a queue: woken by their commit, by the clock when the next is due, and by a slow sweep. One loop alone talks to
+ * the database: it writes down in one transaction all that has ended since its last round, and claims as much anew.
+ */
+export function startWorker(options: WorkerOptions): Worker {
+  const { store, queue, now, concurrency, gate, leaseMs = LEASE_MS } = options;
+  const log = options.log.child({ queue });
+  const running = new Set<Run>();
+  let ended: Ending[] = [];
+  let rounds: Promise<void> | null = null;
+  let again = false;
+  let stopping = false;
+  let lanesFirst = false;
+  let due: NodeJS.Timeout | undefined;
+  let changed: (() => void)[] = [];
+
+  /** Something may be to do: starts the loop, or lets it go round once more. */
+  function wake(): void {
+    again = true;
+    rounds ??= loop().finally(() => {
+      rounds = null;
+      for (const tell of changed.splice(0)) tell();
+    });
+  }
+
+  async function loop(): Promise<void> {
+    while (again) {
+      again = false;
+      try {
+        await round();
+      } catch (err) {
+        log.warn({ err }, 'the queue cannot be read: trying again');
+        schedule(DATABASE_RETRY_MS);
+      }
+    }
+  }
+
+  function schedule(delayMs: number): void {
+    clearTimeout(due);
+    if (!stopping) due = setTimeout(wake, Math.min(Math.max(delayMs, 0), SWEEP_MS));
+  }
+
+  async function round(): Promise<void> {
+    const endings = ended;
+    ended = [];
+    const free = stopping || gate?.isOpen() === false ? 0 : concurrency - running.size;
+    if (endings.length === 0 && free <= 0) return;
+    const askedAt = performance.now();
+    let claims: Claim[] = [];
+    try {
+      claims = await store.transaction(async (tx) => {
+        for (const ending of inLaneOrder(endings)) await writeDown(tx, ending);
+        return free > 0 ? take(tx, free) : [];
+      });
+    } catch (error) {
+      if (endings.length > 0) await afterFailure(endings, error);
+      throw error;
+    }
+    for (const claim of claims) {
+      const run: Run = { claim, done: [], leaseEnds: askedAt + leaseMs, abort: new AbortController() };
+      running.add(run);
+      void perform(run).then((ending) => {
+        if (!running.delete(run)) return; // stop() has given it back already
+        if (ending) ended.push(ending);
+        wake();
+      });
+    }
+    if (free > 0 && claims.length < free) {
+      const next = await nextRunAt(store, queue);
+      if (next === null) clearTimeout(due);
+      else if (next <= now() && claims.length === 0) schedule(DATABASE_RETRY_MS); // others are just claiming it
+      else schedule(next - now());
+    }
+  }
+
+  /** Two transactions that free the same lanes must not wait for each other. */
+  const inLaneOrder = (endings: Ending[]) => endings.toSorted((a, b) => ((a.claim.lane ?? '') < (b.claim.lane ?? '') ? -1 : 1));
+
+  /** Lanes and jobs without one take turns in being first, so that neither waits for ever. */
+  async function take(tx: Tx, free: number): Promise<Claim[]> {
+    const each = { leaseMs, now: now(), perLane: options.batch === false ? 1 : PER_LANE };
+    const some = (count: number, lanes: boolean) => claimIn(tx, queue, { ...each, lanes: lanes ? count : 0, jobs: lanes ? 0 : count });
+    lanesFirst = !lanesFirst;
+    const first = await some(free, lanesFirst);
+    return first.length < free ? [...first, ...(await some(free - first.length, !lanesFirst))] : first;
+  }
+
+  async function writeDown(tx: Tx, { claim, done, failed, putOff }: Ending): Promise<void> {
+    const kept = await settle(tx, claim, { done, putOff, ...(failed && { failed: { ...failed, id: failed.job.id } }) }, now());
+    if (!kept) log.warn({ lane: claim.lane, jobs: claim.jobs.map(({ id }) => id) }, 'the lease was lost: these jobs run again');
+    else if (failed && 'dead' in failed.fate) await options.onDead?.(tx, failed.job, failed.error);
+  }
+
+  /** The database was away: the same again, later. Otherwise one of the endings is at fault, and must not hold up the others. */
+  async function afterFailure(endings: Ending[], error: unknown): Promise<void> {
+    if (error instanceof DomainError && error.code === 'unavailable') {
+      ended.unshift(...endings);
+      return;
+    }
+    for (const ending of endings) {
+      try {
+        await store.transaction((tx) => writeDown(tx, ending));
+      } catch (err) {
+        log.error({ err, jobs: ending.claim.jobs.map(({ id }) => id) }, 'the end of a job cannot be written down: it runs again when its lease ends');
+      }
+    }
+  }
+
+  /** Runs the jobs of a claim one after another. @returns null when the lease is lost */
+  async function perform(run: Run): Promise<Ending | null> {
+    const { claim, done, abort } = run;
+    for (const job of claim.jobs) {
+      // The next one of the lane is only begun while we may, and while the lease lasts; without it somebody else may have begun it.
+      if (done.length > 0 && (stopping || gate?.isOpen() === false)) break;
+      if (run.leaseEnds - performance.now() < leaseMs / 3) await renewLeases([run]);
+      if (abort.signal.aborted) return null;
+      const ending = await attempt(job, abort.signal);
+      if (ending) return { claim, done, ...ending };
+      done.push(job.id);
+    }
+    return { claim, done };
+  }
+
+  /** @returns null when it was done */
+  async function attempt(job: ClaimedJob, signal: AbortSignal): Promise<Pick<Ending, 'failed' | 'putOff'> | null> {
+    const of = { job: job.id, kind: job.kind, attempts: job.attempts };
+    try {
+      // It has killed its worker again and again.
+      if (job.attempts >= MAX_ATTEMPTS) throw new DeliveryError('given up before it ran again', true);
+      const handler = options.handlers[job.kind] as Handler | undefined;
+      if (!handler) throw new Error(`nobody here runs jobs of the kind ${job.kind}`);
+      await handler(job as never, signal);
+      log.debug(of, 'job done');
+      return null;
+    } catch (error) {
+      if (signal.aborted) return {}; // no fault of its own: it is given back
+      if (error instanceof Postpone) return { putOff: { id: job.id, runAt: error.untilMs } };
+      const text = error instanceof Error ? error.message : String(error);
+      const isLast = job.attempts + 1 >= MAX_ATTEMPTS || now() - job.createdAt >= MAX_AGE_MS;
+      const isPermanent = error instanceof DeliveryError && error.permanent;
+      if (isLast || isPermanent) {
+        log[isPermanent ? 'warn' : 'error']({ ...of, err: error }, 'job given up');
+        return { failed: { job, error: text, fate: { dead: true } } };
+      }
+      const retryAt = now() + backOffMs(job.attempts);
+      // Anything but these two is a bug (house.md §4 "Errors").
+      const level = error instanceof DeliveryError || error instanceof DomainError ? 'warn' : 'error';
+      log[level]({ ...of, retryAt, err: error }, 'job failed');
+      return { failed: { job, error: text, fate: { retryAt } } };
+    }
+  }
+
+  async function renewLeases(runs: Run[]): Promise<void> {
+    if (runs.length === 0) return;
+    const askedAt = performance.now();
+    try {
+      const claims = runs.map((run) => run.claim);
+      const lost = await store.transaction((tx) => renewAll(tx, claims, leaseMs, now()));
+      for (const run of runs) {
+        if (lost.includes(run.claim)) run.abort.abort(new Error('the lease is lost'));
+        else run.leaseEnds = askedAt + leaseMs;
+      }
+    } catch (err) {
+      log.warn({ err }, 'leases cannot be renewed');
+      for (const run of runs) if (run.leaseEnds < performance.now()) run.abort.abort(new Error('the lease has ended'));
+    }
+  }
+
+  // First our own leases, then those that have ended: a clock that jumps forward must not make us rob ourselves.
+  const renewing = setInterval(() => void renewLeases([...running]), leaseMs / 3);
+  const sweeping = setInterval(() => {
+    void renewLeases([...running])
+      .then(() => sweep(store, now()))
+      .catch((err) => log.warn({ err }, 'the sweep failed'))
+      .finally(wake);
+  }, SWEEP_MS);
+  const deaf = [store.notify.onWake(queue, wake), gate?.onOpen(wake)];
+
+  const begin = async () => {
+    // On SQLite nobody else may work: what was claimed was claimed by a process that is no more.
+    const taken = takenOver.get(store) ?? new Set();
+    takenOver.set(store, taken.add(queue));
+    await sweep(store, now(), { queue });
+  };
+  if (store.dialect === 'sqlite' && !takenOver.get(store)?.has(queue)) {
+    rounds = begin()
+      .catch((err) => log.warn({ err }, 'what an earlier process left could not be taken over: it waits for its lease to end'))
+      .finally(() => {
+        rounds = null;
+        wake();
+      });
+  } else wake();
+
+  /** Looks after each time that the loop has come to rest. */
+  async function until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      await new Promise<void>((resolve) => changed.push(resolve));
+    }
+  }
+  const isQuiet = () => rounds === null && running.size === 0 && ended.length === 0;
+  const within = (promise: Promise<void>, ms: number) => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  };
+
+  return {
+    async idle() {
+      wake();
+      await until(isQuiet);
+    },
+    async stop() {
+      stopping = true;
+      clearTimeout(due);
+      clearInterval(sweeping);
+      for (const forget of deaf) forget?.();
+      await within(until(isQuiet), options.stopMs ?? STOP_MS);
+      for (const run of running) run.abort.abort(new Error('the worker stops'));
+      await within(until(isQuiet), ABORT_MS);
+      clearInterval(renewing);
+      for (const run of running) {
+        running.delete(run);
+        ended.push({ claim: run.claim, done: [...run.done] });
+      }
+      wake();
+      await within(
+        until(() => rounds === null),
+        ABORT_MS,
+      );
+    },
+  };
+}
