@@ -47,7 +47,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       editedAt: null,
       deletedAt: null,
     };
-    await insertPost(tx, post, draft.once);
+    await insertPost(tx, { ...post, once: draft.once ?? null });
     await record(ctx, tx, 'post', post);
     return post;
   });
