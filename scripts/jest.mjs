@@ -1,4 +1,4 @@
-// Runs jest as this project needs it: `node scripts/jest.mjs [--selectProjects unit] [PATH…]`.
+// Runs jest as this project needs it: `node scripts/jest.mjs PATH…`, or a level: `--selectProjects unit -- [PATH…]`.
 // Jest loads ES modules only with --experimental-vm-modules.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
