@@ -5,7 +5,7 @@ import { fromHtml } from 'hast-util-from-html';
 import { sanitize, type Schema } from 'hast-util-sanitize';
 import { toHtml } from 'hast-util-to-html';
 import { DomainError } from './domain/errors.js';
-import { cleanText, Element, parseUntrusted, xml } from './xml.js';
+import { cleanText, Element, parseUntrusted, serialize, xml } from './xml.js';
 
 const XHTML = 'http://www.w3.org/1999/xhtml';
 const LINK_SCHEMES = ['http', 'https', 'xmpp', 'mailto'];
@@ -147,6 +147,9 @@ export function htmlToXhtml(html: string): Element {
   moveBlanks(div);
   return div;
 }
+
+/** What is inside such a div, as HTML for storing or for JSON: an element that is empty keeps both tags, so an HTML reader sees the same. */
+export const innerHtml = (div: Element): string => clean(serialize(div));
 
 /** Plain text as the same kind of div: a paragraph for each block of lines. */
 export function textToXhtml(text: string): Element {

@@ -6,6 +6,7 @@ import { DomainError } from '../domain/errors.js';
 import type { Post } from '../domain/post.js';
 import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
+import { byteLength, cutText, cutXhtml } from './cut.js';
 import { xmppUri } from './item-uri.js';
 import { AS1_SCHEMA, NS } from './namespaces.js';
 
@@ -21,36 +22,6 @@ export interface EntryLinks {
 
 /** Longest entry, serialised: with the stanza around it it passes every server, and 500 of them in a row do not fill a queue (xmpp-social.md §5). */
 export const ENTRY_MAX_BYTES = 32_768;
-
-const bytes = (text: string): number => Buffer.byteLength(text);
-
-/** The beginning of a text, cut between words, with the web page in place of the rest. The bound is on the text as XML escapes it. */
-function cutText(text: string, maxBytes: number, webUrl: string): string {
-  let length = Math.min(text.length, maxBytes);
-  while (length > 0 && bytes(serialize(xml('t', null, text.slice(0, length)))) > maxBytes) length = Math.floor(length * 0.9);
-  if (length === text.length) return text;
-  const part = text.slice(0, length).toWellFormed().replace(/\ufffd$/, '');
-  const word = part.search(/\s\S*$/);
-  return `${(word > part.length / 2 ? part.slice(0, word) : part).trimEnd()}…\n\n${webUrl}`;
-}
-
-/** The first blocks of a div, with a link to the web page in place of the rest. */
-function cutXhtml(div: Element, maxBytes: number, webUrl: string): Element {
-  if (bytes(serialize(div)) <= maxBytes) return div;
-  const cut = xml('div', { xmlns: NS.XHTML });
-  let left = maxBytes;
-  for (const child of div.children) {
-    left -= typeof child === 'object' ? bytes(serialize(child)) : bytes(child);
-    if (left < 0) break;
-    cut.children.push(child);
-  }
-  if (cut.children.length === 0) {
-    // One block longer than all that we may send: its text, without its marks.
-    return textToXhtml(cutText(plainText(div), maxBytes / 2, webUrl));
-  }
-  cut.append(xml('p', null, '… ', xml('a', { href: webUrl }, webUrl)));
-  return cut;
-}
 
 const iso = (timeMs: number): string => new Date(timeMs).toISOString();
 
@@ -108,7 +79,7 @@ export function encodeEntry(post: Post, author: Actor, links: EntryLinks): Eleme
       encodeAcl(post),
     );
   let entry = build(post.markdown, xhtml);
-  for (let room = ENTRY_MAX_BYTES / 3; bytes(serialize(entry)) > ENTRY_MAX_BYTES && room > 64; room *= 0.8) {
+  for (let room = ENTRY_MAX_BYTES / 3; byteLength(serialize(entry)) > ENTRY_MAX_BYTES && room > 64; room *= 0.8) {
     entry = build(cutText(post.markdown, room, links.webUrl), cutXhtml(xhtml, room, links.webUrl));
   }
   return entry;
@@ -125,7 +96,7 @@ export interface EntryLink {
 export type EntryVerb = 'post' | 'share' | 'like' | 'comment' | 'follow' | 'update' | 'delete' | 'unknown';
 
 /** Whom an entry is meant for, as its acl-rule says. */
-export type AudienceHint = { to: 'public' } | { to: 'contacts' } | { to: 'groups'; names: string[] } | { to: 'people'; jids: string[] };
+export type AudienceHint = { to: 'public' } | { to: 'contacts' } | { to: 'groups'; names: string[] } | { to: 'people'; addresses: string[] };
 
 /** What a stranger's entry says. Nothing of it is verified: the author is who sent it, whatever stands here. */
 export interface DecodedEntry {
@@ -217,7 +188,7 @@ function readAcl(entry: Element): AudienceHint | null {
   // COMPAT Diaspora-X, OneSocialWeb, buddycloud: an activity that does not say for whom it is; least exposure.
   if (rules.length === 0) return entry.getChild('verb', NS.ACTIVITY) || entry.getChild('object', NS.ACTIVITY) ? { to: 'contacts' } : null;
   const names: string[] = [];
-  const jids: string[] = [];
+  const addresses: string[] = [];
   let everyone = false;
   for (const rule of rules) {
     const views = rule.getChildren('acl-action', NS.OSW).filter((action) => lastPart(action.getText()) === 'view');
@@ -228,11 +199,11 @@ function readAcl(entry: Element): AudienceHint | null {
       const text = subject.getText().trim();
       if (type === 'everyone') everyone = true;
       else if (type === 'group' && text) names.push(text);
-      else if (type === 'person' && text) jids.push(text.replace(/^xmpp:/i, ''));
+      else if (type === 'person' && text) addresses.push(text.replace(/^xmpp:/i, ''));
     }
   }
   if (everyone) return { to: 'public' };
-  if (jids.length) return { to: 'people', jids };
+  if (addresses.length) return { to: 'people', addresses };
   return names.length && !names.includes('contacts') ? { to: 'groups', names } : { to: 'contacts' };
 }
 

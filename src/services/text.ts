@@ -2,8 +2,8 @@
 import MarkdownIt, { type Token } from 'markdown-it';
 import { DomainError } from '../domain/errors.js';
 import { titleOf } from '../domain/post.js';
-import { cleanForeignHtml, cleanOwnHtml, HTML_MAX_DEPTH, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
-import { cleanText, type Element, serialize } from '../xml.js';
+import { cleanForeignHtml, cleanOwnHtml, HTML_MAX_DEPTH, htmlToXhtml, innerHtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
+import { cleanText, type Element } from '../xml.js';
 
 export { htmlToXhtml };
 
@@ -51,9 +51,6 @@ function collectTags(element: Element, tags = new Set<string>()): Set<string> {
   }
   return tags;
 }
-
-/** The children of a div as text, for storing. Elements of ours that are empty keep both tags, so that an HTML reader sees the same. */
-const innerHtml = (div: Element): string => cleanOwnHtml(serialize(div));
 
 function htmlOf(text: string): string {
   const tokens = markdown.parse(text, {});

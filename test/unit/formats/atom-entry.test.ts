@@ -218,7 +218,7 @@ describe('reading', () => {
     xml('acl-rule', { xmlns: NS.OSW }, xml('acl-action', { permission: `${NS.OSW}acl/permission/${permission}` }, ` ${NS.OSW}acl/action/${action} `), xml('acl-subject', { type: `${NS.OSW}acl/subject/${type}` }, subject));
   test.each([
     ['everyone', [rule('grant', 'everyone')], { to: 'public' }],
-    ['a person', [rule('grant', 'person', ' bob@chat.test ')], { to: 'people', jids: ['bob@chat.test'] }],
+    ['a person', [rule('grant', 'person', ' bob@chat.test ')], { to: 'people', addresses: ['bob@chat.test'] }],
     ['two groups', [rule('grant', 'group', 'a'), rule('grant', 'group', 'b')], { to: 'groups', names: ['a', 'b'] }],
     ['everyone but one', [rule('grant', 'everyone'), rule('deny', 'person', 'bob@chat.test')], { to: 'contacts' }],
     ['a subject that we do not know', [rule('grant', 'galaxy')], { to: 'contacts' }],
