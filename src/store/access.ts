@@ -11,7 +11,7 @@ export const VIEWER = '(select id from viewer)';
 export const viewerParam = (viewer: Viewer): number | null => (viewer === 'anonymous' ? null : viewer.actorId);
 
 /**
- * Is the post (a row of `posts` named `post`) visible to the viewer? True for a tombstone that was; lists leave those out.
+ * Is the post (a row of `posts` named `post`) visible to the viewer? True for a tombstone that was, whose end is told to those who saw it.
  * Comparisons with a viewer of null are never true, so the anonymous see what is public.
  * @param viewerSql an expression that may stand several times: VIEWER, or a column; null = anonymous
  */

@@ -67,9 +67,17 @@ export const findPostForDelivery = (db: Db, guid: Guid): Promise<Post | null> =>
 export const findPostByOnce = (db: Db, authorId: number, once: string): Promise<Post | null> =>
   selectOne(db, `select ${COLUMNS} from posts p where p.author_id = ? and p.once = ?`, [authorId, once]);
 
-/** The post, or its tombstone (`deletedAt`), if the viewer may see it. */
-export const findVisiblePost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> =>
-  selectOne(db, `${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid = ? and ${visibleSql('p', VIEWER)}`, [viewerParam(viewer), guid]);
+const findVisible = (db: Db, viewer: Viewer, guid: Guid, state: string): Promise<Post | null> =>
+  selectOne(db, `${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid = ? and p.deleted_at ${state} and ${visibleSql('p', VIEWER)}`, [
+    viewerParam(viewer),
+    guid,
+  ]);
+
+/** The post, if the viewer may see it. */
+export const findVisiblePost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> => findVisible(db, viewer, guid, 'is null');
+
+/** The tombstone of a post that the viewer could see. */
+export const findDeletedPost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> => findVisible(db, viewer, guid, 'is not null');
 
 /** Exclusive bounds: older < guid < newer is what is left. */
 interface Bounds {

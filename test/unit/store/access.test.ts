@@ -1,0 +1,172 @@
+import type { Audience } from '../../../src/domain/activity.js';
+import type { Guid } from '../../../src/domain/guid.js';
+import type { Viewer } from '../../../src/store/access.js';
+import { updateAccount } from '../../../src/store/accounts.js';
+import { addAspectMember, insertAspect } from '../../../src/store/aspects.js';
+import type { Store } from '../../../src/store/database.js';
+import { countVisiblePosts, findDeletedPost, findVisiblePost, listHomePosts, listVisiblePosts, updatePost } from '../../../src/store/posts.js';
+import { deliveryTargets, saveLeg, upsertSubscription } from '../../../src/store/xmpp.js';
+import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
+import { describeStores } from '../../support/store.js';
+
+const [BEFORE, POSTED, AFTER] = [1_000, 2_000, 3_000];
+const NODE = 'urn:xmpp:microblog:0';
+
+/** What each kind of viewer may see, of public posts, posts for contacts and for an aspect. */
+const MATRIX: Record<string, Record<Audience['to'], boolean>> = {
+  anonymous: { public: true, contacts: false, aspects: false },
+  author: { public: true, contacts: true, aspects: true },
+  'contact added before': { public: true, contacts: true, aspects: false },
+  'contact added with the post': { public: true, contacts: true, aspects: false },
+  'contact added after': { public: true, contacts: false, aspects: false },
+  'removed contact': { public: true, contacts: false, aspects: false },
+  'contact of the opposite direction': { public: true, contacts: false, aspects: false },
+  'follower only': { public: true, contacts: false, aspects: false },
+  stranger: { public: true, contacts: false, aspects: false },
+  'blocked by the author': { public: false, contacts: false, aspects: false },
+  'blocks the author': { public: false, contacts: false, aspects: false },
+  'aspect member before': { public: true, contacts: true, aspects: true },
+  'aspect member after': { public: true, contacts: true, aspects: false },
+  'member of another aspect': { public: true, contacts: true, aspects: false },
+};
+const VIEWERS = Object.keys(MATRIX);
+const AUDIENCES: Audience['to'][] = ['public', 'contacts', 'aspects'];
+
+describeStores((makeStore) => {
+  let store: Store;
+  let authorId: number;
+  let posts: Record<Audience['to'], Guid>;
+  const viewers = new Map<string, Viewer>();
+
+  beforeAll(async () => {
+    store = await makeStore();
+    const author = await makeAccount(store, 'alice');
+    authorId = author.actor.id;
+    const { aspect, other } = await store.transaction(async (tx) => ({
+      aspect: await insertAspect(tx, { ownerId: authorId, name: 'friends' }),
+      other: await insertAspect(tx, { ownerId: authorId, name: 'work' }),
+    }));
+    const added = (at: number, ...aspects: [number, number][]) => async (id: number) => {
+      await relate(store, authorId, id, { addedAt: at, follower: 'on' });
+      for (const [aspectId, since] of aspects) await store.transaction((tx) => addAspectMember(tx, { aspectId, actorId: id, since }));
+    };
+    const story: Record<string, (id: number) => Promise<void>> = {
+      'contact added before': added(BEFORE),
+      'contact added with the post': added(POSTED),
+      'contact added after': added(AFTER),
+      'removed contact': async (id) => {
+        await added(BEFORE, [aspect.id, BEFORE])(id);
+        await relate(store, authorId, id, { follower: 'on' });
+      },
+      'contact of the opposite direction': (id) => relate(store, id, authorId, { addedAt: BEFORE }),
+      'follower only': (id) => relate(store, authorId, id, { follower: 'on' }),
+      stranger: async () => {},
+      'blocked by the author': (id) => relate(store, authorId, id, { blockedAt: AFTER, addedAt: BEFORE }),
+      'blocks the author': async (id) => {
+        await added(BEFORE, [aspect.id, BEFORE])(id);
+        await relate(store, id, authorId, { blockedAt: AFTER });
+      },
+      'aspect member before': added(BEFORE, [aspect.id, BEFORE]),
+      'aspect member after': added(BEFORE, [aspect.id, AFTER]),
+      'member of another aspect': added(BEFORE, [other.id, BEFORE]),
+    };
+    viewers.set('anonymous', 'anonymous');
+    viewers.set('author', { actorId: authorId });
+    for (const [index, name] of Object.keys(story).entries()) {
+      const { actor } = await makeAccount(store, `viewer${index}`);
+      viewers.set(name, { actorId: actor.id });
+      await story[name]!(actor.id);
+    }
+    // Everybody follows and subscribes, so that the access check alone decides.
+    for (const [name, viewer] of viewers) {
+      const jid = `${name.replaceAll(' ', '-')}@example.net`;
+      const personId = viewer === 'anonymous' ? null : viewer.actorId;
+      await store.transaction(async (tx) => {
+        await upsertSubscription(tx, { actorId: authorId, node: NODE, jid, personId, subid: '1', state: 'subscribed', pausedUntil: null, createdAt: 1 });
+        if (personId === null) return;
+        await saveLeg(tx, { actorId: authorId, jid, personId, inbound: 'on', outbound: 'none', capsOnly: false, lastGuid: null });
+        await tx.query(
+          `insert into relationships (actor_id, other_id, follower, following) values (?, ?, 'none', 'on')
+           on conflict (actor_id, other_id) do update set following = 'on'`,
+          [personId, authorId],
+        );
+      });
+    }
+    const make = async (audience: Audience) => (await makePost(store, authorId, audience, POSTED)).guid;
+    posts = { public: await make({ to: 'public' }), contacts: await make({ to: 'contacts' }), aspects: await make({ to: 'aspects', aspectIds: [aspect.id] }) };
+    // Beside them: a post of somebody else, which no answer about the author may hold.
+    const bystander = await makeAccount(store, 'bystander');
+    await makePost(store, bystander.actor.id, { to: 'public' }, POSTED);
+  });
+
+  /** The audiences whose post is among the guids. */
+  const seen = (guids: Guid[]) => AUDIENCES.filter((to) => guids.includes(posts[to]));
+  const guidsOf = (list: { guid: Guid }[]) => list.map(({ guid }) => guid);
+  const idOf = (viewer: Viewer) => (viewer === 'anonymous' ? null : viewer.actorId);
+
+  /** Every path by which the store hands out posts: each tells which of the three the viewer gets. */
+  const PATHS: Record<string, (viewer: Viewer) => Promise<Audience['to'][]>> = {
+    find: async (viewer) => {
+      const found = await Promise.all(AUDIENCES.map((to) => findVisiblePost(store, viewer, posts[to])));
+      return seen(guidsOf(found.filter((post) => post !== null)));
+    },
+    'list of the author': async (viewer) => seen(guidsOf(await listVisiblePosts(store, viewer, { authorIds: [authorId], limit: 10 }))),
+    'list of several authors': async (viewer) => seen(guidsOf(await listVisiblePosts(store, viewer, { authorIds: [authorId, -1], limit: 10 }))),
+    'list of all': async (viewer) => seen(guidsOf(await listVisiblePosts(store, viewer, { limit: 10, direction: 'oldest-first' }))),
+    home: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen(guidsOf(await listHomePosts(store, viewer.actorId, { limit: 10 })))),
+    subscriptions: async (viewer) => {
+      const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
+      return AUDIENCES.filter((_, index) => targets[index]!.subscriptions.some(({ personId }) => personId === idOf(viewer)));
+    },
+    legs: async (viewer) => {
+      if (viewer === 'anonymous') return PATHS.find!(viewer);
+      const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
+      return AUDIENCES.filter((_, index) => targets[index]!.legs.some(({ personId }) => personId === viewer.actorId));
+    },
+  };
+  const CELLS = VIEWERS.flatMap((viewer) => Object.keys(PATHS).map((path) => ({ viewer, path })));
+
+  test.each(CELLS)('$viewer sees by $path what the matrix says', async ({ viewer, path }) => {
+    expect(await PATHS[path]!(viewers.get(viewer)!)).toEqual(AUDIENCES.filter((to) => MATRIX[viewer]![to]));
+  });
+
+  test.each(VIEWERS)('%s is told as many posts as can be seen', async (viewer) => {
+    expect(await countVisiblePosts(store, viewers.get(viewer)!, authorId)).toBe(AUDIENCES.filter((to) => MATRIX[viewer]![to]).length);
+  });
+
+  test('a deleted post is in no list, and its tombstone is found by those who saw it', async () => {
+    const [blocked, friend] = [viewers.get('blocked by the author')!, viewers.get('aspect member before')!];
+    await store.transaction((tx) => updatePost(tx, posts.aspects, { deletedAt: AFTER }));
+    try {
+      expect(await PATHS.find!(friend)).toEqual(['public', 'contacts']);
+      expect(await PATHS.home!(friend)).toEqual(['public', 'contacts']);
+      expect(await countVisiblePosts(store, friend, authorId)).toBe(2);
+      expect(await findDeletedPost(store, friend, posts.aspects)).toMatchObject({ guid: posts.aspects, deletedAt: AFTER });
+      expect(await findDeletedPost(store, friend, posts.public)).toBeNull();
+      expect(await findDeletedPost(store, blocked, posts.aspects)).toBeNull();
+      // Its end is told to the same people as its beginning.
+      expect(await PATHS.subscriptions!(friend)).toEqual(AUDIENCES);
+    } finally {
+      await store.transaction((tx) => updatePost(tx, posts.aspects, { deletedAt: null }));
+    }
+  });
+
+  test.each(['pending', 'suspended', 'closed'] as const)('of an author whose account is %s nobody sees anything by any path', async (state) => {
+    const { rows } = { rows: await store.query<{ id: number }>('select id from accounts where actor_id = ?', [authorId]) };
+    await store.transaction((tx) => updateAccount(tx, rows[0]!.id, { state }));
+    try {
+      for (const viewer of viewers.values()) {
+        for (const path of Object.values(PATHS)) expect(await path(viewer)).toEqual([]);
+        expect(await countVisiblePosts(store, viewer, authorId)).toBe(0);
+      }
+    } finally {
+      await store.transaction((tx) => updateAccount(tx, rows[0]!.id, { state: 'active' }));
+    }
+  });
+
+  test('posts of people of other servers are seen like those of ours', async () => {
+    const remote = await makeRemote(store, 'romeo@montague.example');
+    const { guid } = await makePost(store, remote.id, { to: 'public' }, POSTED);
+    expect(await findVisiblePost(store, 'anonymous', guid)).toMatchObject({ guid });
+  });
+});
