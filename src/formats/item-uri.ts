@@ -1,4 +1,4 @@
-// XEP-0060 §12.22 Pubsub URIs in the query form of XEP-0147 and XEP-0277; RFC 5122 XMPP IRIs.
+// Pubsub items as XMPP URIs: XEP-0060, in the query form that XEP-0277 0.6.5 uses; RFC 5122.
 
 /** One item of a node. `jid` is a bare JID or a service. */
 export interface ItemAddress {
