@@ -38,18 +38,25 @@ export async function ensurePackages(say = (line) => console.log(line)) {
   const debian = missing.length > 0 ? await ensureDebianPackages(missing, say) : {};
 
   say('Installing npm packages (a minute or two).');
-  const { code, output } = await new Promise((resolve, reject) => {
-    // tsc and jest are needed too, whatever NODE_ENV says.
-    const child = spawn('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+  // tsc and jest are needed too, whatever NODE_ENV says.
+  const options = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  let { code, output } = await npm(['ci', ...options]);
+  // `npm ci` refuses a lock file without the builds for other platforms of optional packages, as a registry that does
+  // not have them leaves it. `npm install` takes the same versions from it.
+  if (code !== 0 && /EUSAGE/.test(output)) ({ code, output } = await npm(['install', '--no-save', ...options]));
+  if (code === 0) return;
+  const hint = debian.command ? `\nA compiler may be missing; this installs it: ${debian.command}` : '';
+  const lines = output.trim().split('\n');
+  throw new Error(`The npm packages could not be installed:\n${lines.slice(0, 40).join('\n')}${hint}`);
+}
+
+/** Runs npm in the project's root. */
+function npm(args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, output }));
   });
-  if (code === 0) return;
-  const hint = debian.command ? `\nA compiler may be missing; this installs it: ${debian.command}` : '';
-  throw new Error(`npm ci failed (${code}):\n${output.trim()}${hint}`);
 }

@@ -185,6 +185,8 @@ export async function startPrivateProsody(config, say) {
   await ensureCertificate(files, [config.domain, config.chatDomain].filter(Boolean));
   await rm(files.config, { force: true });
   await writeFile(files.config, configuration(config, files), { mode: 0o600 });
+  // Made here, so that it becomes that user's.
+  await writeFile(files.log, '', { flag: 'a', mode: 0o600 });
   const credentials = isRoot ? await ordinaryUser(config.stateDir, files) : [];
   if (isRoot && credentials.length === 0) await writeFile(files.config, configuration(config, files, true));
 
@@ -196,7 +198,7 @@ export async function startPrivateProsody(config, say) {
   let child;
   let exited;
   const spawnOnce = () => {
-    const output = openSync(files.log, 'a', 0o600);
+    const output = openSync(files.log, 'a');
     // A session of its own: Ctrl-C reaches us alone, and we stop the service first.
     child = spawn(program, args, { cwd: files.folder, stdio: ['ignore', output, output], detached: true });
     exited = new Promise((resolve) => {
