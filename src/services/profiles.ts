@@ -1,0 +1,13 @@
+import type { Account } from '../domain/account.js';
+import type { Profile } from '../domain/actor.js';
+import { updateProfile } from '../store/actors.js';
+import { addJobs } from '../store/jobs.js';
+import type { Context } from './context.js';
+
+/** Changes what a person tells about themselves; those who follow hear of it on every network. */
+export async function changeProfile(ctx: Context, account: Account, profile: Profile): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    await updateProfile(tx, account.actorId, profile);
+    await addJobs(tx, [{ kind: 'profile-changed', payload: { actorId: account.actorId }, queue: 'xmpp', lane: `profile:${account.actorId}`, runAt: ctx.now() }]);
+  });
+}

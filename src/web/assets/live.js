@@ -1,0 +1,21 @@
+// The stream says that there is more, and does not move by itself.
+const bar = document.querySelector('[data-fresh]');
+if (bar) {
+  const link = bar.querySelector('a');
+  const words = link.querySelector('span');
+  const seen = new Set();
+  const source = new EventSource('/events');
+  source.addEventListener('post', (event) => {
+    const { guid } = JSON.parse(event.data);
+    if (seen.has(guid) || document.getElementById(`post-${guid}`)) return;
+    seen.add(guid);
+    link.hidden = false;
+    bar.classList.remove('fresh-bar--none');
+    words.textContent = seen.size === 1 ? bar.dataset.one : bar.dataset.many.replace('{n}', seen.size);
+  });
+  source.addEventListener('request', () => {
+    document.querySelectorAll('[data-requests]').forEach((mark) => { mark.hidden = false; });
+  });
+  // A page in the back/forward cache must not hold a connection.
+  addEventListener('pagehide', () => source.close());
+}

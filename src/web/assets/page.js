@@ -1,0 +1,6 @@
+// Everything that a page can do more with a script. Each page works without any of it.
+import './copy.js';
+import './drafts.js';
+import './live.js';
+import './once.js';
+import './times.js';

@@ -1,0 +1,55 @@
+// The pages of posts and people in the forms that programs read.
+import type { Response } from 'express';
+import { type Actor, handleOf } from '../domain/actor.js';
+import { encodeActor, encodeCollection, encodeCollectionPage, encodeNote, AS2_MEDIA_TYPE, type JsonObject } from '../formats/activitystreams2.js';
+import { type EntryLinks, encodeEntry } from '../formats/atom-entry.js';
+import { itemUri } from '../formats/item-uri.js';
+import { NS } from '../formats/namespaces.js';
+import type { Context } from '../services/context.js';
+import type { PostView } from '../services/stream.js';
+import { serialize } from '../xml.js';
+
+/** The media types under which Activity Streams 2.0 is asked for, the own one first. */
+export const ACTIVITY_TYPES = [AS2_MEDIA_TYPE, 'application/ld+json', 'application/json'];
+
+/** `shared`: the same for everyone, so that caches between may keep it for a minute. */
+const cacheOf = (shared: boolean) => (shared ? 'public, max-age=60' : 'private, no-cache');
+
+export function sendActivityJson(res: Response, document: JsonObject, { shared = false } = {}): void {
+  res.set('Cache-Control', cacheOf(shared)).type(AS2_MEDIA_TYPE).send(JSON.stringify(document));
+}
+
+export function sendAtom(res: Response, xml: string, { shared = false } = {}): void {
+  res.set('Cache-Control', cacheOf(shared)).type('application/atom+xml').send(`<?xml version="1.0" encoding="utf-8"?>\n${xml}\n`);
+}
+
+export const personUrl = (ctx: Context, actor: Actor): string => `${ctx.config.publicUrl}/u/${actor.username}`;
+
+export const entryLinks = (ctx: Context, { post, author }: Pick<PostView, 'post' | 'author'>): EntryLinks => {
+  const authorJid = handleOf(author);
+  return { authorJid, webUrl: `${ctx.config.publicUrl}/posts/${post.guid}`, itemUri: itemUri({ jid: authorJid, node: NS.MICROBLOG, item: post.guid }) };
+};
+
+export const postAsNote = (ctx: Context, { post, author }: PostView): Promise<JsonObject> => encodeNote(post, personUrl(ctx, author));
+export const postAsAtom = (ctx: Context, view: PostView): string => serialize(encodeEntry(view.post, view.author, entryLinks(ctx, view)));
+export const personAsActor = (ctx: Context, actor: Actor): Promise<JsonObject> => encodeActor(actor, personUrl(ctx, actor));
+
+/** The whole collection with its first page in it, or, for `older`, one page alone. */
+export async function feedAsCollection(
+  ctx: Context,
+  actor: Actor,
+  views: PostView[],
+  { total, older, olderThan }: { total: number; older?: string; olderThan: string | null },
+): Promise<JsonObject> {
+  const id = `${personUrl(ctx, actor)}/feed.json`;
+  const page = await encodeCollectionPage({
+    id: older ? `${id}?older=${older}` : `${id}?older`,
+    partOf: id,
+    next: olderThan ? `${id}?older=${olderThan}` : null,
+    items: await Promise.all(views.map((view) => postAsNote(ctx, view))),
+  });
+  if (older) return page;
+  const { '@context': _, ...first } = page;
+  return { ...(await encodeCollection({ id, totalItems: total, first: `${id}?older` })), first };
+}
+export const feedAsAtom = (..._: unknown[]) => '';

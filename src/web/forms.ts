@@ -1,0 +1,114 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { checkWebPassword, parseEmail, parseUsername } from '../domain/account.js';
+import { DomainError } from '../domain/errors.js';
+import { problemOf, STATUS, wantsJson } from './problem.js';
+import { type Strings, stringsFor } from './strings.js';
+
+/** What is wrong with a form, where, and what was typed (never passwords): enough to show it again. */
+export interface Faults {
+  status: number;
+  list: { field?: string; text: string }[];
+  values: Record<string, string>;
+}
+
+export const faultOf = (faults: Faults | undefined, field: string): string | undefined => faults?.list.find((fault) => fault.field === field)?.text;
+
+const t: Strings = stringsFor();
+
+/** A field that must have something in it. A field that comes twice is refused: which one would count? */
+const text = (message = t.faults.required) => z.string({ error: (issue) => (issue.input === undefined ? t.faults.missing : t.faults.twice) }).min(1, message);
+const optional = z.string({ error: t.faults.twice }).optional();
+
+/** A field whose rule stands in the domain. */
+const checked = (check: (value: string) => string | undefined) =>
+  text().transform((value, context) => {
+    try {
+      return check(value) ?? value;
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+
+const newPassword = checked((value) => void checkWebPassword(value));
+const oneLine = (most: number, message: string) =>
+  z
+    .string({ error: t.faults.twice })
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is removed
+    .transform((value) => value.toWellFormed().replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]/g, ' ').trim())
+    .refine((value) => [...value].length <= most, message);
+
+export const signUpForm = z.object({ username: checked(parseUsername), email: checked(parseEmail), password: newPassword });
+export const emailForm = z.object({ email: checked(parseEmail) });
+export const loginForm = z.object({ login: text(), password: text(), next: optional });
+export const forgotForm = z.object({ login: text() });
+export const resetForm = z.object({ password: newPassword });
+export const passwordForm = z.object({ current: text(), password: newPassword });
+export const newEmailForm = z.object({ password: text(), email: checked(parseEmail) });
+export const labelForm = z.object({ label: oneLine(60, t.faults.label).refine((value) => value !== '', t.faults.label), from: optional });
+export const addressForm = z.object({ address: text(), from: optional });
+export const switchForm = z.object({ on: z.enum(['yes', 'no'], t.faults.missing), next: optional });
+export const themeForm = z.object({ theme: z.enum(['light', 'dark']).catch('dark'), next: optional.catch(undefined) });
+export const profileForm = z.object({
+  displayName: oneLine(60, t.faults.displayName),
+  summary: z
+    .string({ error: t.faults.twice })
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what XML 1.0 forbids; a profile travels as XML
+    .transform((value) => value.toWellFormed().replace(/\r\n?/g, '\n').replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '').trim())
+    .refine((value) => [...value].length <= 500, t.faults.summary),
+});
+
+const audienceValue = z.enum(['public', 'contacts'], t.faults.audience);
+/** `audience` may come many times; the empty value of the drawn composer's "some aspects" says nothing (shared with aspects, which come later). */
+const audience = z
+  .union([z.string(), z.array(z.string())])
+  .optional()
+  .transform((value) => [value ?? []].flat().filter((one) => one !== ''))
+  .pipe(z.array(audienceValue).max(1, t.faults.audience))
+  .transform(([only]) => (only === undefined ? undefined : { to: only }));
+export const postForm = z.object({ text: z.string({ error: t.faults.twice }), audience, once: z.string().regex(/^[\w-]{1,64}$/, t.faults.missing).optional() });
+export const editForm = z.object({ text: z.string({ error: t.faults.twice }) });
+export const defaultAudienceForm = z.object({ audience: audienceValue.transform((to) => ({ to })) });
+
+/** These are never sent back. */
+const SECRET_FIELDS = new Set(['password', 'current', 'csrf']);
+
+function typed(body: unknown): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries((body ?? {}) as Record<string, unknown>)) {
+    if (typeof value === 'string' && !SECRET_FIELDS.has(name)) values[name] = value;
+  }
+  return values;
+}
+
+/**
+ * Reads a form and does what it asks. What the visitor can mend comes back as faults, to be shown beside the fields;
+ * programs that asked for JSON get the first fault as a problem instead.
+ * @throws DomainError what a form cannot mend (not-found, gone, too-many …), and every fault for programs
+ */
+export async function submit<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>): Promise<Faults | null> {
+  const faults = await faultsOf(req, schema, work);
+  if (faults && wantsJson(req)) throw faults.error;
+  return faults;
+}
+
+async function faultsOf<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>): Promise<(Faults & { error: DomainError }) | null> {
+  const body: unknown = req.body ?? {};
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) {
+    const list = parsed.error.issues.map((issue) => ({ field: String(issue.path[0] ?? ''), text: issue.message }));
+    const error = new DomainError('invalid', list[0]!.text, list[0]!.field || undefined);
+    return { status: STATUS.invalid, list: list.filter((fault, at) => list.findIndex((other) => other.field === fault.field) === at), values: typed(body), error };
+  }
+  try {
+    await work(parsed.data);
+    return null;
+  } catch (error) {
+    if (!(error instanceof DomainError) || (error.field === undefined && !MENDABLE.has(error.code))) throw error;
+    return { status: problemOf(error).status, list: [{ field: error.field, text: error.message }], values: typed(body), error };
+  }
+}
+
+const MENDABLE = new Set(['invalid', 'conflict', 'too-large']);

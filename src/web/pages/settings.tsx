@@ -1,0 +1,260 @@
+import type { ComponentChildren } from 'preact';
+import type { AppPassword } from '../../domain/account.js';
+import type { Faults } from '../forms.js';
+import type { Member } from '../visit.js';
+import { useVisit } from '../visit.js';
+import { AppPage } from '../views/Layout.js';
+import { CopyButton, dateOf, FaultSummary, Field, Notice, PostForm } from '../views/parts.js';
+import { OwnAddress, SideText } from '../views/Side.js';
+import { AskFirst } from './contacts.js';
+
+type Place = 'profile' | 'account' | 'appPasswords';
+
+interface FrameProps {
+  place: Place;
+  text: string;
+  notice?: string;
+  faults?: Faults;
+  ids?: Record<string, string>;
+  side?: ComponentChildren;
+  children: ComponentChildren;
+}
+
+function SettingsPage({ place, text, notice, faults, ids, side, children }: FrameProps) {
+  const { t } = useVisit();
+  const places: { id: Place; href: string }[] = [
+    { id: 'profile', href: '/settings/profile' },
+    { id: 'account', href: '/settings/account' },
+    { id: 'appPasswords', href: '/settings/app-passwords' },
+  ];
+  return (
+    <AppPage title={t.settings[place]} faulty={!!faults} tab={null} side={side ?? <OwnAddress />}>
+      <div class="page-head">
+        <h1>{t.settings[place]}</h1>
+        <p>{text}</p>
+      </div>
+      <nav class="filter subnav" aria-label={t.settings.nav}>
+        {places.map(({ id, href }) => (
+          <a key={id} href={href} aria-current={id === place ? 'page' : undefined}>
+            {t.settings[id]}
+          </a>
+        ))}
+      </nav>
+      {notice && <Notice>{notice}</Notice>}
+      <FaultSummary faults={faults} ids={ids} />
+      {children}
+    </AppPage>
+  );
+}
+
+export function ProfilePage({ notice, faults }: { notice?: string; faults?: Faults }) {
+  const { t, account, actor } = useVisit() as Member;
+  return (
+    <SettingsPage place="profile" text={t.settings.profileText} notice={notice} faults={faults}>
+      <section class="sheet" aria-label={t.settings.profile}>
+        <PostForm action="/settings/profile" class="form">
+          <Field name="displayName" label={t.settings.displayName} help={t.settings.displayNameHelp} value={actor.profile.displayName} faults={faults} autocomplete="name" maxlength={60} optional />
+          <Field name="summary" label={t.settings.summary} help={t.settings.summaryHelp} value={actor.profile.summary} faults={faults} rows={4} optional />
+          <p class="row">
+            <button class="btn btn--main">{t.settings.save}</button>
+            <a class="btn btn--quiet" href={`/u/${account.username}`}>
+              {t.settings.toProfile}
+            </a>
+          </p>
+        </PostForm>
+      </section>
+    </SettingsPage>
+  );
+}
+
+export type AccountForm = 'password' | 'email' | 'audience';
+
+/** The ids of fields whose names come in two forms of the page. */
+const EMAIL_IDS = { password: 'email-password' };
+
+export function AccountPage({ notice, faults, form }: { notice?: string; faults?: Faults; form?: AccountForm }) {
+  const { t, account } = useVisit() as Member;
+  const of = (name: AccountForm) => (form === name ? faults : undefined);
+  return (
+    <SettingsPage place="account" text={t.settings.accountText} notice={notice} faults={faults} ids={form === 'email' ? EMAIL_IDS : {}}>
+      <section class="sheet" aria-labelledby="h-audience">
+        <h2 id="h-audience">{t.settings.audienceHeading}</h2>
+        <PostForm action="/settings/audience" class="form form--plain">
+          <fieldset>
+            <legend class="sr">{t.settings.audienceHeading}</legend>
+            <label class="choice">
+              <input type="radio" name="audience" value="public" checked={account.defaultAudience.to === 'public'} />
+              {t.settings.audiencePublic}
+              <small>{t.settings.audiencePublicHelp}</small>
+            </label>
+            <label class="choice">
+              <input type="radio" name="audience" value="contacts" checked={account.defaultAudience.to === 'contacts'} />
+              {t.settings.audienceContacts}
+              <small>{t.settings.audienceContactsHelp}</small>
+            </label>
+          </fieldset>
+          <p class="small quiet">{t.settings.audienceHelp}</p>
+          <p>
+            <button class="btn btn--main">{t.settings.save}</button>
+          </p>
+        </PostForm>
+      </section>
+      <AskFirst on={account.askFirst} next="/settings/account" />
+      <section class="sheet" aria-labelledby="h-password">
+        <h2 id="h-password">{t.settings.passwordHeading}</h2>
+        <PostForm action="/settings/password" class="form" novalidate>
+          <Field name="current" label={t.settings.current} faults={of('password')} type="password" autocomplete="current-password" />
+          <Field name="password" label={t.settings.newPassword} help={t.signup.passwordHelp} faults={of('password')} type="password" autocomplete="new-password" minlength={10} />
+          <p class="small quiet">{t.settings.passwordNote}</p>
+          <p>
+            <button class="btn">{t.settings.changePassword}</button>
+          </p>
+        </PostForm>
+      </section>
+      <section class="sheet" aria-labelledby="h-email">
+        <h2 id="h-email">{t.settings.emailHeading}</h2>
+        <PostForm action="/settings/email" class="form" novalidate>
+          <p>
+            {t.settings.emailNow} <strong>{account.email}</strong>
+          </p>
+          <Field name="email" label={t.settings.newEmail} help={t.settings.emailHelp} faults={of('email')} type="email" autocomplete="email" />
+          <Field name="password" id={EMAIL_IDS.password} label={t.settings.current} faults={of('email')} type="password" autocomplete="current-password" />
+          <p>
+            <button class="btn">{t.settings.changeEmail}</button>
+          </p>
+        </PostForm>
+      </section>
+      <section class="sheet" aria-labelledby="h-sessions">
+        <h2 id="h-sessions">{t.settings.sessionsHeading}</h2>
+        <p class="quiet">{t.settings.sessionsText}</p>
+        <div class="row">
+          <PostForm action="/logout">
+            <button class="btn">{t.settings.logOut}</button>
+          </PostForm>
+          <PostForm action="/settings/log-out-everywhere">
+            <button class="btn btn--bad">{t.settings.sessionsButton}</button>
+          </PostForm>
+        </div>
+      </section>
+    </SettingsPage>
+  );
+}
+
+interface AppPasswordsProps {
+  rows: AppPassword[];
+  fresh?: { row: AppPassword; password: string };
+  notice?: string;
+  faults?: Faults;
+}
+
+export function AppPasswordsPage({ rows, fresh, notice, faults }: AppPasswordsProps) {
+  const { t, account, site } = useVisit() as Member;
+  return (
+    <SettingsPage
+      place="appPasswords"
+      text={t.appPasswords.text}
+      notice={notice}
+      faults={faults}
+      side={
+        <SideText id="s-why" heading={t.appPasswords.why}>
+          {t.appPasswords.whyText}
+        </SideText>
+      }
+    >
+      {fresh && (
+        <section class="sheet sheet--warm secret" role="status" aria-labelledby="fresh">
+          <h2 id="fresh">{t.appPasswords.ready(fresh.row.label)}</h2>
+          <p class="secret__word">
+            <code id="app-password">{fresh.password}</code>
+            <CopyButton what={t.welcome.copyPassword} />
+          </p>
+          <p class="small quiet">
+            {site.chatDomain === '' ? (
+              t.appPasswords.noChat
+            ) : (
+              <>
+                {t.appPasswords.logInBefore}
+                <strong>
+                  {account.username}@{site.chatDomain}
+                </strong>
+                {t.appPasswords.logInAfter}
+              </>
+            )}
+          </p>
+          <p class="row">
+            {site.chatDomain !== '' && (
+              <a class="btn btn--main" href={`xmpp:${account.username}@${site.chatDomain}`}>
+                {t.welcome.open}
+              </a>
+            )}
+            <a class="btn btn--quiet" href="/settings/app-passwords">
+              {t.appPasswords.have}
+            </a>
+          </p>
+        </section>
+      )}
+      <section class="sheet" aria-labelledby="have">
+        <h2 id="have">{t.appPasswords.inUse}</h2>
+        {rows.length === 0 ? <p class="quiet">{t.appPasswords.none}</p> : <Rows rows={rows} freshId={fresh?.row.id} />}
+      </section>
+      <section class="sheet" aria-labelledby="make">
+        <h2 id="make">{t.appPasswords.make}</h2>
+        <PostForm action="/settings/app-passwords" class="inline-form">
+          <Field name="label" label={t.appPasswords.label} help={t.appPasswords.labelHelp} faults={faults} maxlength={60} autocomplete="off" />
+          <button class={fresh ? 'btn' : 'btn btn--main'}>{t.appPasswords.button}</button>
+        </PostForm>
+      </section>
+    </SettingsPage>
+  );
+}
+
+const DAY_MS = 86_400_000;
+
+function Rows({ rows, freshId }: { rows: AppPassword[]; freshId?: number }) {
+  const { t, now } = useVisit();
+  const lastUsed = ({ lastUsedDay, lastUsedBy }: AppPassword) => {
+    if (lastUsedDay === null) return t.appPasswords.never;
+    const days = Math.floor(now / DAY_MS) - Math.floor(lastUsedDay / DAY_MS);
+    const when = days <= 0 ? t.appPasswords.today : days === 1 ? t.appPasswords.yesterday : dateOf(lastUsedDay, t.language);
+    return lastUsedBy === 'api' ? `${when}, ${t.appPasswords.byApi}` : when;
+  };
+  return (
+    <table class="rows">
+      <thead>
+        <tr>
+          <th scope="col">{t.appPasswords.app}</th>
+          <th scope="col">{t.appPasswords.made}</th>
+          <th scope="col">{t.appPasswords.lastUsed}</th>
+          <th scope="col">
+            <span class="sr">{t.appPasswords.revoke}</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={row.id}>
+            <td>
+              <strong>{row.label}</strong>
+            </td>
+            <td>
+              <span class="only-phone">{t.appPasswords.made}: </span>
+              {row.id === freshId ? t.appPasswords.justNow : dateOf(row.createdAt, t.language)}
+            </td>
+            <td>
+              <span class="only-phone">{t.appPasswords.lastUsed}: </span>
+              {lastUsed(row)}
+            </td>
+            <td>
+              <PostForm action={`/settings/app-passwords/${row.id}/revoke`}>
+                <button class="btn btn--bad">
+                  {t.appPasswords.revoke}
+                  <span class="sr"> {row.label}</span>
+                </button>
+              </PostForm>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,197 @@
+import type { PostView } from '../../services/stream.js';
+import type { Entry } from '../../services/relationships.js';
+import { handleOf } from '../../domain/actor.js';
+import { useVisit } from '../visit.js';
+import { Composer, type ComposerProps } from '../views/Composer.js';
+import { AppPage } from '../views/Layout.js';
+import { Avatar, FaultSummary, Field, Icon, Mark, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
+import { PostCard } from '../views/PostCard.js';
+import { OwnAddress } from '../views/Side.js';
+
+/** The asterisk made of people who are not there yet. */
+const EmptyMark = () => (
+  <svg class="empty__mark" viewBox="0 0 168 132" aria-hidden="true">
+    <g fill="none" stroke-linecap="round">
+      <path stroke="currentColor" stroke-width="4" stroke-dasharray="1 9" d="M58 21l52 90M110 21L58 111" />
+      <path stroke="var(--mark-dash)" stroke-width="4" stroke-dasharray="1 9" d="M30 66h108" />
+    </g>
+    <g fill="var(--surface)" stroke="currentColor" stroke-width="3">
+      {[
+        [54, 15],
+        [114, 15],
+        [54, 117],
+        [114, 117],
+        [20, 66],
+        [148, 66],
+      ].map(([x, y]) => (
+        <circle key={`${x} ${y}`} cx={x} cy={y} r="11" />
+      ))}
+    </g>
+    <circle cx="84" cy="66" r="17" fill="var(--accent)" />
+    <path fill="none" stroke="var(--on-accent)" stroke-width="3.500" stroke-linecap="round" d="M79.500 58.200l9 15.600M88.500 58.200l-9 15.600M75 66h18" />
+  </svg>
+);
+
+export interface StreamProps {
+  composer: ComposerProps;
+  posts: PostView[];
+  /** The guid after which older posts begin, when there are any. */
+  olderThan: string | null;
+  /** This page does not begin with the newest posts. */
+  paged: boolean;
+  requests: Entry[];
+  starting: { chat: boolean; people: boolean } | null;
+  notice?: string;
+}
+
+export function StreamPage({ composer, posts, olderThan, paged, requests, starting, notice }: StreamProps) {
+  const { t } = useVisit();
+  return (
+    <AppPage
+      title={t.stream.title}
+      tab="stream"
+      side={
+        <>
+          {starting && <Starting {...starting} />}
+          {requests.length > 0 && <Requests requests={requests} />}
+          <OwnAddress />
+        </>
+      }
+    >
+      <h1 class="sr">{t.stream.title}</h1>
+      {notice && <Notice>{notice}</Notice>}
+      {paged ? (
+        <p class="older">
+          <a class="btn" href="/">
+            <Icon name="up" />
+            {t.stream.newest}
+          </a>
+        </p>
+      ) : (
+        <>
+          <Composer {...composer} />
+          <p class="fresh-bar fresh-bar--none" role="status" data-fresh data-one={t.stream.fresh} data-many={t.stream.freshMany}>
+            <a class="fresh" href="/" hidden>
+              <Icon name="up" />
+              <span />
+            </a>
+          </p>
+        </>
+      )}
+      {posts.length === 0 && !paged ? (
+        <section class="sheet empty" aria-labelledby="empty">
+          <EmptyMark />
+          <h2 id="empty">{t.stream.emptyHeading}</h2>
+          <p>{t.stream.emptyText}</p>
+          <PostForm action="/contacts" class="inline-form">
+            <input type="hidden" name="aspect" value="" />
+            <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} autocomplete="off" plain />
+            <button class="btn btn--main">{t.welcome.findButton}</button>
+          </PostForm>
+        </section>
+      ) : (
+        <div class="feed">
+          {posts.map((view) => (
+            <PostCard key={view.post.guid} view={view} />
+          ))}
+        </div>
+      )}
+      {olderThan ? <Older href={`/?older=${olderThan}`} /> : paged && <p class="older small">{t.stream.end}</p>}
+    </AppPage>
+  );
+}
+
+export const Older = ({ href }: { href: string }) => (
+  <div class="older">
+    <Mark />
+    <a class="btn" href={href} rel="next">
+      {useVisit().t.stream.older}
+    </a>
+  </div>
+);
+
+function Requests({ requests }: { requests: Entry[] }) {
+  const { t } = useVisit();
+  return (
+    <section aria-labelledby="s-req">
+      <h2 id="s-req">{t.stream.wants}</h2>
+      <ul class="people">
+        {requests.slice(0, 3).map(({ id, other }) => (
+          <li key={id}>
+            <Avatar actor={other} />
+            <div class="people__who">
+              <PersonLink actor={other} />
+              <p class="from">
+                <span>{handleOf(other)}</span>
+                <Net actor={other} />
+              </p>
+            </div>
+            <PostForm action={`/contacts/${id}/accept`} class="people__acts">
+              <button class="btn btn--main" name="follow" value="yes">
+                {t.contacts.acceptFollow}
+              </button>
+              <a class="btn btn--quiet" href="/contacts">
+                {t.stream.look}
+              </a>
+            </PostForm>
+          </li>
+        ))}
+      </ul>
+      {requests.length > 3 && (
+        <p>
+          <a href="/contacts">{t.stream.allRequests(requests.length)}</a>
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Starting({ chat, people }: { chat: boolean; people: boolean }) {
+  const { t, site } = useVisit();
+  const steps = [
+    { done: true, icon: 'person', words: t.stream.startingAddress },
+    ...(site.chatDomain === '' ? [] : [{ done: chat, icon: 'phone', words: t.stream.startingChat }]),
+    { done: people, icon: 'add-person', words: t.stream.startingPeople },
+  ];
+  return (
+    <section aria-labelledby="s-step">
+      <h2 id="s-step">{t.stream.starting}</h2>
+      <ul class="three">
+        {steps.map(({ done, icon, words }) => (
+          <li key={words}>
+            <Icon name={done ? 'check' : icon} />
+            {done ? (
+              <p class="quiet">{words}</p>
+            ) : (
+              <p>
+                <a href="/welcome">{words}</a>
+              </p>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** The composer alone: after a fault, and with a preview of what it holds. */
+export function ComposePage({ composer, preview }: { composer: ComposerProps; preview?: PostView }) {
+  const { t } = useVisit();
+  return (
+    <AppPage title={preview ? t.composer.previewHeading : t.composer.label} faulty={!!composer.faults} tab="post" side={<OwnAddress />}>
+      <div class="page-head">
+        <h1>{preview ? t.composer.previewHeading : t.composer.label}</h1>
+        {preview && <p>{t.composer.previewNote}</p>}
+      </div>
+      <FaultSummary faults={composer.faults} ids={{ audience: 'text' }} />
+      {preview && (
+        <div class="feed">
+          <PostCard view={preview} preview />
+        </div>
+      )}
+      <section aria-label={t.composer.label}>
+        <Composer {...composer} />
+      </section>
+    </AppPage>
+  );
+}

@@ -1,0 +1,151 @@
+import express from 'express';
+import { DomainError } from '../../domain/errors.js';
+import { changePassword, confirmEmailChange, peekToken, requestEmailChange } from '../../services/accounts.js';
+import { createAppPassword, listAppPasswords, revokeAppPassword } from '../../services/app-passwords.js';
+import type { Context } from '../../services/context.js';
+import { addressKey, takeLimits } from '../../services/limits.js';
+import { changeProfile } from '../../services/profiles.js';
+import { setAskFirst } from '../../services/relationships.js';
+import { updateAccount } from '../../store/accounts.js';
+import { defaultAudienceForm, labelForm, newEmailForm, passwordForm, profileForm, submit, switchForm, themeForm } from '../forms.js';
+import { DeadLinkPage, PressPage } from '../pages/account.js';
+import { AccountPage, AppPasswordsPage, ProfilePage } from '../pages/settings.js';
+import { WelcomePage } from '../pages/welcome.js';
+import { STATUS } from '../problem.js';
+import { sendPage } from '../render.js';
+import { cookieOptions } from '../security.js';
+import { cookieName, endSessions, logOut, sessionHash } from '../sessions.js';
+import { localPath, memberOf, queryText, visitOf } from '../visit.js';
+import { idOf } from './contacts.js';
+import { startOf } from './stream.js';
+
+const YEAR_MS = 365 * 86_400_000;
+
+/** What one may set about oneself. */
+export function settingsRoutes(ctx: Context): express.Router {
+  const router = express.Router();
+
+  // Light or dark, for browsers without scripts; with one, theme.js keeps it in the browser.
+  router.post('/settings/theme', (req, res) => {
+    const { theme, next } = themeForm.parse(req.body);
+    res.cookie(cookieName(ctx, 'theme'), theme, { ...cookieOptions(ctx), maxAge: YEAR_MS });
+    res.redirect(303, localPath(next));
+  });
+
+  router.get('/settings', (_req, res) => res.redirect(303, '/settings/profile'));
+
+  router.get('/settings/profile', (req, res) => {
+    const { t } = memberOf(res);
+    sendPage(res, <ProfilePage notice={queryText(req, 'done') === 'saved' ? t.settings.saved : undefined} />);
+  });
+  router.post('/settings/profile', async (req, res) => {
+    const { account } = memberOf(res);
+    const faults = await submit(req, profileForm, (profile) => changeProfile(ctx, account, profile));
+    if (faults) return sendPage(res, <ProfilePage faults={faults} />, { status: faults.status });
+    res.redirect(303, '/settings/profile?done=saved');
+  });
+
+  router.get('/settings/account', (req, res) => {
+    const { t } = memberOf(res);
+    const notices: Record<string, string> = {
+      saved: t.settings.saved,
+      password: t.settings.passwordDone,
+      email: t.settings.emailSent,
+      emailDone: t.settings.emailDone,
+      askOn: String(t.contacts.done['askOn']),
+      askOff: String(t.contacts.done['askOff']),
+    };
+    const done = queryText(req, 'done') ?? '';
+    sendPage(res, <AccountPage notice={Object.hasOwn(notices, done) ? notices[done] : undefined} />);
+  });
+
+  router.post('/settings/audience', async (req, res) => {
+    const { account } = memberOf(res);
+    const faults = await submit(req, defaultAudienceForm, ({ audience }) => ctx.store.transaction((tx) => updateAccount(tx, account.id, { defaultAudience: audience })));
+    if (faults) return sendPage(res, <AccountPage faults={faults} form="audience" />, { status: faults.status });
+    res.redirect(303, '/settings/account?done=saved');
+  });
+
+  router.post('/settings/ask-first', async (req, res) => {
+    const { account } = memberOf(res);
+    let path = '/settings/account';
+    const faults = await submit(req, switchForm, async ({ on, next }) => {
+      await setAskFirst(ctx, account, on === 'yes');
+      path = `${next === '/contacts' ? '/contacts' : '/settings/account'}?done=${on === 'yes' ? 'askOn' : 'askOff'}`;
+    });
+    if (faults) return sendPage(res, <AccountPage faults={faults} form="audience" />, { status: faults.status });
+    res.redirect(303, path);
+  });
+
+  router.post('/settings/password', async (req, res) => {
+    const { account } = memberOf(res);
+    const faults = await submit(req, passwordForm, ({ current, password }) => changePassword(ctx, account, current, password, sessionHash(req.sessionID)));
+    if (faults) return sendPage(res, <AccountPage faults={faults} form="password" />, { status: faults.status });
+    res.redirect(303, '/settings/account?done=password');
+  });
+
+  router.post('/settings/email', async (req, res) => {
+    const { account } = memberOf(res);
+    const faults = await submit(req, newEmailForm, ({ password, email }) => requestEmailChange(ctx, account, password, email));
+    if (faults) return sendPage(res, <AccountPage faults={faults} form="email" />, { status: faults.status });
+    res.redirect(303, '/settings/account?done=email');
+  });
+
+  // Works in any browser: the mail may be read on another device than the one where the change was asked for.
+  router.get('/settings/email/:token', async (req, res) => {
+    const { t } = visitOf(res);
+    await takeLimits(ctx, { 'link-address': addressKey(req.ip) });
+    if (!(await peekToken(ctx, req.params.token, 'email'))) return sendPage(res, <DeadLinkPage kind="email" />, { status: STATUS.gone });
+    const action = `/settings/email/${encodeURIComponent(req.params.token)}`;
+    sendPage(res, <PressPage title={t.settings.emailConfirmTitle} text={t.settings.emailConfirmText} button={t.settings.emailConfirmButton} action={action} />, { secret: true });
+  });
+  router.post('/settings/email/:token', async (req, res) => {
+    await takeLimits(ctx, { 'link-address': addressKey(req.ip) });
+    try {
+      await confirmEmailChange(ctx, req.params.token);
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'gone') throw error;
+      return sendPage(res, <DeadLinkPage kind="email" />, { status: STATUS.gone });
+    }
+    res.redirect(303, visitOf(res).account ? '/settings/account?done=emailDone' : '/login');
+  });
+
+  router.post('/settings/log-out-everywhere', async (req, res) => {
+    const { account } = memberOf(res);
+    await endSessions(ctx, account.id);
+    await logOut(ctx, req, res);
+    res.redirect(303, '/login?done=everywhere');
+  });
+
+  router.get('/settings/app-passwords', async (req, res) => {
+    const { account, t } = memberOf(res);
+    const notice = queryText(req, 'done') === 'revoked' ? t.appPasswords.revoked : undefined;
+    sendPage(res, <AppPasswordsPage rows={await listAppPasswords(ctx, account)} notice={notice} />);
+  });
+
+  // The password is shown in the answer itself, never kept in a session: a reload makes another one, as the browser warns.
+  router.post('/settings/app-passwords', async (req, res) => {
+    const member = memberOf(res);
+    const fromWelcome = (req.body as { from?: unknown }).from === 'welcome';
+    const faults = await submit(req, labelForm, async ({ label }) => {
+      const fresh = await createAppPassword(ctx, member.account, label);
+      const page = fromWelcome ? (
+        <WelcomePage {...await startOf(ctx, member)} password={fresh.password} />
+      ) : (
+        <AppPasswordsPage rows={await listAppPasswords(ctx, member.account)} fresh={fresh} />
+      );
+      sendPage(res, page, { secret: true });
+    });
+    if (!faults) return;
+    const page = fromWelcome ? <WelcomePage {...await startOf(ctx, member)} faults={faults} /> : <AppPasswordsPage rows={await listAppPasswords(ctx, member.account)} faults={faults} />;
+    sendPage(res, page, { status: faults.status });
+  });
+
+  router.post('/settings/app-passwords/:id/revoke', async (req, res) => {
+    const { account } = memberOf(res);
+    await revokeAppPassword(ctx, account, idOf(req.params.id));
+    res.redirect(303, '/settings/app-passwords?done=revoked');
+  });
+
+  return router;
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import express from 'express';
+import { isGuid } from '../../domain/guid.js';
+import { parsePostText } from '../../domain/post.js';
+import { listAppPasswords } from '../../services/app-passwords.js';
+import type { Context } from '../../services/context.js';
+import { takeLimits } from '../../services/limits.js';
+import { publishPost } from '../../services/publish.js';
+import { contactsPage } from '../../services/relationships.js';
+import { describeAudience, homeStream } from '../../services/stream.js';
+import { renderMarkdown } from '../../services/text.js';
+import { postForm, submit } from '../forms.js';
+import { FrontPage } from '../pages/account.js';
+import { ComposePage, StreamPage } from '../pages/stream.js';
+import { WelcomePage } from '../pages/welcome.js';
+import { sendPage } from '../render.js';
+import type { ComposerProps } from '../views/Composer.js';
+import { type Member, memberOf, queryText, visitOf } from '../visit.js';
+
+/** Posts on one page. */
+export const PAGE_SIZE = 20;
+
+/** A page of what `list` gives, and where the next begins: one more than shown is asked for, to know whether there is one. */
+export async function pageOfPosts<T extends { post: { guid: string } }>(list: (limit: number) => Promise<T[]>): Promise<{ posts: T[]; olderThan: string | null }> {
+  const found = await list(PAGE_SIZE + 1);
+  const posts = found.slice(0, PAGE_SIZE);
+  return { posts, olderThan: found.length > PAGE_SIZE ? posts.at(-1)!.post.guid : null };
+}
+
+/** `?older=GUID`; anything else is the first page. */
+export const olderOf = (req: express.Request): string | undefined => {
+  const older = queryText(req, 'older');
+  return older !== undefined && isGuid(older) ? older : undefined;
+};
+
+/** What the welcome page, and the reminder beside an empty stream, need to know. */
+export async function startOf(ctx: Context, member: Member): Promise<{ hasAppPassword: boolean; hasContacts: boolean }> {
+  const [passwords, { contacts }] = await Promise.all([listAppPasswords(ctx, member.account), contactsPage(ctx, member.account)]);
+  return { hasAppPassword: passwords.length > 0, hasContacts: contacts.length > 0 };
+}
+
+/** The first page, the composer, and what it sends. */
+export function streamRoutes(ctx: Context): express.Router {
+  const router = express.Router();
+
+  const composerOf = async ({ account }: Member, more: Partial<ComposerProps> = {}): Promise<ComposerProps> => ({
+    once: randomBytes(12).toString('base64url'),
+    followers: (await describeAudience(ctx, account, { to: 'public' })).people,
+    contacts: (await describeAudience(ctx, account, { to: 'contacts' })).people,
+    ...more,
+  });
+  /** The composer with what was typed into it, and the same token: what it sends again is the same post. */
+  const refilled = (member: Member, values: Record<string, string>, more: Partial<ComposerProps> = {}) =>
+    composerOf(member, {
+      text: values['text'] ?? '',
+      ...(values['audience'] === 'public' || values['audience'] === 'contacts' ? { audience: values['audience'] } : {}),
+      ...(/^[\w-]{1,64}$/.test(values['once'] ?? '') ? { once: values['once']! } : {}),
+      ...more,
+    });
+
+  router.get('/', async (req, res) => {
+    if (!visitOf(res).account) return sendPage(res, <FrontPage />);
+    const member = memberOf(res);
+    const older = olderOf(req);
+    const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, member.account, { ...(older ? { older } : {}), limit }));
+    const { requests, contacts } = await contactsPage(ctx, member.account);
+    const chat = (await listAppPasswords(ctx, member.account)).length > 0;
+    const composer = await composerOf(member, { first: posts.length === 0 });
+    const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : undefined;
+    const starting = contacts.length === 0 ? { chat, people: false } : null;
+    sendPage(res, <StreamPage composer={composer} posts={posts} olderThan={olderThan} paged={older !== undefined} requests={requests} starting={starting} notice={notice} />);
+  });
+
+  router.get('/welcome', async (_req, res) => sendPage(res, <WelcomePage {...await startOf(ctx, memberOf(res))} />));
+
+  router.post('/posts', async (req, res) => {
+    const member = memberOf(res);
+    let path = '/';
+    const faults = await submit(req, postForm, async ({ text, audience, once }) => {
+      parsePostText(text); // what is no post at all does not count against the limit
+      await takeLimits(ctx, { 'post-account': String(member.account.id) });
+      const post = await publishPost(ctx, member.account, { text, ...(audience ? { audience } : {}), ...(once ? { once } : {}) });
+      path = `/posts/${post.guid}`;
+    });
+    if (faults) return sendPage(res, <ComposePage composer={await refilled(member, faults.values, { faults })} />, { status: faults.status });
+    res.redirect(303, path);
+  });
+
+  router.post('/posts/preview', async (req, res) => {
+    const member = memberOf(res);
+    const { account, actor, now } = member;
+    const faults = await submit(req, postForm, async ({ text, audience, once }) => {
+      const markdown = parsePostText(text);
+      const { html, title, tags } = renderMarkdown(markdown);
+      const post = {
+        ...{ guid: 'preview', authorId: actor.id, kind: 'note' as const, atomId: '', language: '', editedAt: null, deletedAt: null },
+        ...{ markdown, html, title, tags, createdAt: now, audience: audience ?? account.defaultAudience },
+      };
+      const values = { text, audience: audience?.to ?? '', once: once ?? '' };
+      sendPage(res, <ComposePage composer={await refilled(member, values)} preview={{ post, author: actor, delivery: null }} />, { secret: true });
+    });
+    if (faults) sendPage(res, <ComposePage composer={await refilled(member, faults.values, { faults })} />, { status: faults.status });
+  });
+
+  return router;
+}

@@ -1,0 +1,2 @@
+import express from 'express';
+export const wellKnownRoutes = (_: unknown) => express.Router();

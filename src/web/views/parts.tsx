@@ -1,0 +1,281 @@
+import type { ComponentChildren } from 'preact';
+import { type Actor, nameOf } from '../../domain/actor.js';
+import { asset } from '../assets.js';
+import { type Faults, faultOf } from '../forms.js';
+import { useVisit } from '../visit.js';
+
+/** A drawing of the sprite, in the size and colour of the text. Always beside words, or with words for those who do not see it. */
+export const Icon = ({ name, large = false }: { name: string; large?: boolean }) => (
+  <svg class={large ? 'icon icon--l' : 'icon'} aria-hidden="true">
+    <use href={`${asset('sprite.svg')}#i-${name}`} />
+  </svg>
+);
+
+/** The asterisk, or one of its strokes (`net-chat`, `net-web`). */
+export const Mark = ({ name = 'mark', class: className = 'mark' }: { name?: string; class?: string }) => (
+  <svg class={className} aria-hidden="true">
+    <use href={`${asset('sprite.svg')}#i-${name}`} />
+  </svg>
+);
+
+/** Ground and ink of avatars, in the colours of the drawings. */
+const PAIRS = [
+  ['#d9e0d3', '#2f6b5b'],
+  ['#efd9c4', '#8c3f53'],
+  ['#cfe0e4', '#1f5a73'],
+  ['#e6d7ee', '#5b3f80'],
+  ['#f3e3b3', '#6d4b00'],
+  ['#dde3f2', '#2c4587'],
+  ['#f0d5d0', '#8a3324'],
+  ['#dce6c0', '#45611a'],
+] as const;
+
+/** A picture for someone who has none: the first letter on one of eight grounds. Decoration: the name stands beside it. */
+export function Avatar({ actor, size = 44, class: className = 'avatar' }: { actor: Actor; size?: number; class?: string }) {
+  const seed = [...`${actor.username}@${actor.domain}`].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)!) % 9_973, 7);
+  const [ground, ink] = PAIRS[seed % PAIRS.length]!;
+  const letter = new Intl.Segmenter().segment(nameOf(actor).trim())[Symbol.iterator]().next().value?.segment ?? '';
+  return (
+    <svg class={className} viewBox="0 0 44 44" width={size} height={size} aria-hidden="true">
+      <rect width="44" height="44" fill={ground} />
+      <text x="22" y="29.5" font-size="21" font-weight="650" text-anchor="middle" fill={ink}>
+        {letter.toUpperCase()}
+      </text>
+    </svg>
+  );
+}
+
+/** A form that changes something. */
+export const PostForm = ({
+  action,
+  class: className,
+  label,
+  novalidate,
+  children,
+}: {
+  action: string;
+  class?: string;
+  label?: string;
+  novalidate?: boolean;
+  children: ComponentChildren;
+}) => (
+  <form method="post" action={action} class={className} aria-label={label} noValidate={novalidate}>
+    <input type="hidden" name="csrf" value={useVisit().csrf()} />
+    {children}
+  </form>
+);
+
+export const ThemeSwitch = () => {
+  const { t, path, theme, csrf } = useVisit();
+  const token = csrf();
+  if (token === '') return null; // an error page of a document that has no cookies
+  return (
+    <form method="post" action="/settings/theme" data-theme-switch>
+      <input type="hidden" name="csrf" value={token} />
+      <input type="hidden" name="next" value={path} />
+      <input type="hidden" name="theme" value={theme === 'dark' ? 'light' : 'dark'} />
+      <button class="btn btn--quiet btn--icon" title={t.frame.theme}>
+        <Icon name="theme" large />
+        <span class="sr">{t.frame.theme}</span>
+      </button>
+    </form>
+  );
+};
+
+interface FieldProps {
+  name: string;
+  label: string;
+  help?: string;
+  faults?: Faults;
+  value?: string;
+  type?: 'text' | 'email' | 'password';
+  autocomplete?: string;
+  maxlength?: number;
+  minlength?: number;
+  /** Words after the input, such as the domain of an address. */
+  end?: string;
+  /** For names and addresses: no capitals, no spelling marks. */
+  plain?: boolean;
+  /** When two forms of a page have a field of this name. */
+  id?: string;
+  optional?: boolean;
+  rows?: number;
+}
+
+/** A field: label above, error and help beside it, what was typed kept (but for passwords). */
+export function Field({ name, label, help, faults, value, type = 'text', autocomplete, maxlength, minlength, end, plain, id = name, optional, rows }: FieldProps) {
+  const { t } = useVisit();
+  const error = faultOf(faults, name);
+  const describedBy = [error && `${id}-error`, help && `${id}-help`].filter(Boolean).join(' ') || undefined;
+  const shared = {
+    id,
+    name,
+    required: !optional,
+    'aria-invalid': error ? ('true' as const) : undefined,
+    'aria-describedby': describedBy,
+  };
+  const typed = type === 'password' ? undefined : (faults?.values[name] ?? value);
+  const input = rows ? (
+    <textarea {...shared} rows={rows} autocomplete={autocomplete}>
+      {startingBreak(typed ?? '')}
+    </textarea>
+  ) : (
+    <input
+      {...shared}
+      {...({ type } as { type: 'text' }) /* the types know one kind of input at a time */}
+      value={typed}
+      autocomplete={autocomplete}
+      maxlength={maxlength}
+      minlength={minlength}
+      autocapitalize={plain ? 'none' : undefined}
+      spellcheck={plain ? false : undefined}
+    />
+  );
+  return (
+    <div class={error ? 'field field--bad' : 'field'}>
+      <label for={id}>{label}</label>
+      {error && (
+        <p class="field__error" id={`${id}-error`}>
+          <Icon name="warning" />
+          <span>{error}</span>
+        </p>
+      )}
+      {type === 'password' ? (
+        <div class="joined">
+          {input}
+          <button class="btn" type="button" data-show aria-controls={id} aria-pressed="false">
+            <Icon name="eye" />
+            {t.faults.show}
+            <span class="sr"> {label}</span>
+          </button>
+        </div>
+      ) : end ? (
+        <div class="joined">
+          {input}
+          <span class="joined__end">{end}</span>
+        </div>
+      ) : (
+        input
+      )}
+      {help && (
+        <p class="field__help" id={`${id}-help`}>
+          {help}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** HTML drops a line break right after <textarea>: one more keeps the author's own (HTML standard, "the textarea element"). */
+export const startingBreak = (text: string): string => (text.startsWith('\n') ? `\n${text}` : text);
+
+/** All faults of a form, above it, each leading to its field. */
+export function FaultSummary({ faults, ids = {} }: { faults?: Faults; ids?: Record<string, string> }) {
+  const { t } = useVisit();
+  if (!faults) return null;
+  return (
+    <div class="note note--bad" role="alert" tabIndex={-1} autofocus>
+      <Icon name="warning" />
+      <h2>{t.faults.heading(faults.list.length)}</h2>
+      <ul>
+        {faults.list.map(({ field, text }) => (
+          <li key={text}>{field ? <a href={`#${ids[field] ?? field}`}>{text}</a> : text}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** A message after a form. */
+export const Notice = ({ children }: { children: ComponentChildren }) => (
+  <p class="note note--warm" role="status">
+    <Icon name="check" />
+    <span>{children}</span>
+  </p>
+);
+
+/** An address with a button that copies it (seen only where a script runs). */
+export function Address({ local, domain, copy, icon = false }: { local: string; domain: string; copy: string; icon?: boolean }) {
+  const { t } = useVisit();
+  return (
+    <>
+      <code>
+        {local}
+        <wbr />@{domain}
+      </code>
+      {icon ? (
+        <button class="btn btn--icon" type="button" data-copy={t.faults.copied} title={copy}>
+          <Icon name="copy" />
+          <span class="sr">{copy}</span>
+        </button>
+      ) : (
+        <CopyButton what={copy} />
+      )}
+    </>
+  );
+}
+
+export const CopyButton = ({ what }: { what: string }) => {
+  const { t } = useVisit();
+  return (
+    <button class="btn" type="button" data-copy={t.faults.copied}>
+      <Icon name="copy" />
+      <span class="btn__word">
+        {t.faults.copy}
+        <span class="sr">{what}</span>
+      </span>
+    </button>
+  );
+};
+
+const MINUTE = 60_000;
+const inUtc = (options: Intl.DateTimeFormatOptions, language: string, at: number) => new Intl.DateTimeFormat(language, { ...options, timeZone: 'UTC' }).format(at);
+
+/** When, as it is said after some time ("2 min"); the title holds the exact time. A script changes both to the reader's zone. */
+export function Ago({ at, clock = false }: { at: number; clock?: boolean }) {
+  const { now, t } = useVisit();
+  const minutes = Math.max(0, Math.floor((now - at) / MINUTE));
+  const date = () => inUtc({ dateStyle: 'long' }, t.language, at);
+  const unit = (value: number, name: string) => new Intl.NumberFormat(t.language, { style: 'unit', unit: name, unitDisplay: 'short' }).format(value);
+  const relative = new Intl.RelativeTimeFormat(t.language, { numeric: 'auto', style: 'narrow' });
+  const text = clock
+    ? date()
+    : minutes < 1
+      ? relative.format(0, 'second')
+      : minutes < 60
+        ? unit(minutes, 'minute')
+        : minutes < 60 * 24
+          ? unit(Math.floor(minutes / 60), 'hour')
+          : minutes < 60 * 48
+            ? relative.format(-1, 'day')
+            : date();
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exactTime(at, t.language)} data-time={clock ? 'clock' : 'ago'}>
+      {text}
+    </time>
+  );
+}
+
+export const exactTime = (at: number, language: string): string => `${inUtc({ dateStyle: 'full', timeStyle: 'short' }, language, at)} UTC`;
+export const monthOf = (at: number, language: string): string => inUtc({ month: 'long', year: 'numeric' }, language, at);
+export const dateOf = (at: number, language: string): string => inUtc({ dateStyle: 'long' }, language, at);
+
+/** Which network someone is on; nothing for people of this installation. */
+export const Net = ({ actor }: { actor: Actor }) => {
+  const { t } = useVisit();
+  if (actor.isLocal) return null;
+  return (
+    <span class="net" title={t.post.chatNetTitle}>
+      <Mark name="net-chat" />
+      <span>{t.post.chatNet}</span>
+    </span>
+  );
+};
+
+/** Where a person's page is; null: people of other servers have none here yet. */
+export const pageOf = (actor: Actor): string | null => (actor.isLocal ? `/u/${actor.username}` : null);
+
+export const PersonLink = ({ actor }: { actor: Actor }) => {
+  const href = pageOf(actor);
+  return href ? <a href={href}>{nameOf(actor)}</a> : <strong>{nameOf(actor)}</strong>;
+};
