@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAuthEndpoint } from '../auth/endpoint.js';
 import type { Config, HostPort } from '../config.js';
-import { deliver } from '../jobs/deliver.js';
+import { deliver, giveUp } from '../jobs/deliver.js';
 import { distribute } from '../jobs/distribute.js';
 import { sweepExpired } from '../jobs/sweep.js';
 import { startWorker } from '../jobs/worker.js';
@@ -62,9 +62,11 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       log,
       now: ctx.now,
       concurrency: 8,
+      stopMs: STOP_MS,
+      onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
       handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
     });
-    stops.push(() => main.stop(STOP_MS));
+    stops.push(() => main.stop());
     const chat =
       xmpp &&
       startWorker({
@@ -74,11 +76,13 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
         now: ctx.now,
         concurrency: 64,
         gate: xmpp.connector.gate,
+        stopMs: STOP_MS,
+        onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
         handlers: { ...xmpp.handlers, deliver: (job, signal) => deliver(ctx, job.payload, signal) },
       });
     if (xmpp && chat) {
       stops.push(() => xmpp.connector.stop());
-      stops.push(() => chat.stop(STOP_MS));
+      stops.push(() => chat.stop());
     }
     const sweeping = setInterval(() => void sweepExpired(ctx).catch((error) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
     stops.push(async () => clearInterval(sweeping));

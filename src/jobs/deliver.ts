@@ -1,6 +1,7 @@
 import { DeliveryError } from '../domain/errors.js';
-import type { JobPayloads } from '../domain/job.js';
+import type { Job, JobPayloads } from '../domain/job.js';
 import type { Context } from '../services/context.js';
+import type { Tx } from '../store/database.js';
 import { findActivity, setDelivery } from '../store/ledger.js';
 
 /**
@@ -22,4 +23,11 @@ export async function deliver(ctx: Context, { activityId, protocol: name, host }
     if (error instanceof DeliveryError) await note(error.permanent ? 'failed' : 'waiting', { error: error.message });
     throw error;
   }
+}
+
+/** Notes in the ledger that a delivery was given up; runs in the transaction that does so. */
+export async function giveUp(ctx: Context, tx: Tx, job: Job, error: string): Promise<void> {
+  if (job.kind !== 'deliver') return;
+  await setDelivery(tx, { ...job.payload, state: 'given-up', error, at: ctx.now() });
+  ctx.log.warn({ ...job.payload, error }, 'gave up a delivery');
 }
