@@ -20,6 +20,10 @@ export async function updateAccount(tx: Tx, id: number, change: Partial<Account>
   await accounts.update(tx, { id }, change);
 }
 
+/** Takes its e-mail address from an account that still waits to be confirmed. @returns false when it no longer waits */
+export const releaseEmail = async (tx: Tx, id: number): Promise<boolean> =>
+  (await tx.query("update accounts set email = '' where id = ? and state = 'pending' returning 1", [id])).length > 0;
+
 export const listAccounts = (db: Db): Promise<Account[]> => accounts.select(db, {}, 'order by username');
 
 export const usernameTaken = async (db: Db, username: string): Promise<boolean> => (await findAccountByUsername(db, username)) !== null;

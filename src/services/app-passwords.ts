@@ -1,0 +1,203 @@
+// Passwords for chat apps and the API. The text has 32 characters in eight groups: `k7m2-…`. The first six find the row (selector), the other
+// 26 are random: 26 × log2(31) = 128.8 bits. Only bcrypt of those 26 bytes is stored.
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
+import { type Account, type AppPassword, isUsername } from '../domain/account.js';
+import { DomainError } from '../domain/errors.js';
+import { findAccount, findAccountByUsername } from '../store/accounts.js';
+import { findAppPasswordBySelector, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
+import type { Store, Tx } from '../store/database.js';
+import type { Context } from './context.js';
+import { countFailure, isLimited } from './limits.js';
+import { hashPassword, verifyPassword } from './passwords.js';
+
+/** Small letters and digits without those that look alike: no i, l, o, 0, 1. */
+const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789';
+const SELECTOR_LENGTH = 6;
+const SECRET_LENGTH = 26;
+const CANONICAL = new RegExp(`^[${ALPHABET}]{${SELECTOR_LENGTH + SECRET_LENGTH}}$`);
+/** Longer texts are no app password, however many blanks are in them. */
+const MAX_INPUT = 256;
+const MAX_LABEL = 60;
+/** An account's passwords that are in use at the same time. */
+const MAX_IN_USE = 50;
+const DAY_MS = 86_400_000;
+
+const random = (length: number): string => Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+
+/**
+ * The two parts of a password as it was typed: blanks, hyphens of any kind and case do not matter. null: it is no app password.
+ */
+export function parseAppPassword(text: string): { selector: string; secret: string } | null {
+  if (text.length > MAX_INPUT) return null;
+  const canonical = text
+    .normalize('NFKC')
+    .toLowerCase()
+    // Phones turn hyphens into dashes and add blanks that cannot be seen (\p{Cf}: zero-width ones, the soft hyphen).
+    .replace(/[\s\p{Pd}\p{Cf}\u2212]/gu, '');
+  if (!CANONICAL.test(canonical)) return null;
+  return { selector: canonical.slice(0, SELECTOR_LENGTH), secret: canonical.slice(SELECTOR_LENGTH) };
+}
+
+/**
+ * A new app password. `password` is shown to its owner once and stored nowhere.
+ * @throws DomainError invalid (field label), conflict when the account has too many, unavailable
+ */
+export async function createAppPassword(ctx: Context, account: Account, label: string): Promise<{ row: AppPassword; password: string }> {
+  const name = label.replace(/\p{C}/gu, '').trim();
+  if (name === '') throw new DomainError('invalid', 'Write what it is for, such as “Phone”.', 'label');
+  if ([...name].length > MAX_LABEL) throw new DomainError('invalid', `Use at most ${MAX_LABEL} characters.`, 'label');
+  const secret = random(SECRET_LENGTH);
+  const hash = await hashPassword('app', secret);
+  return ctx.store.transaction(async (tx) => {
+    const inUse = (await listRows(tx, account.id)).filter((row) => row.revokedAt === null);
+    if (inUse.length >= MAX_IN_USE) throw new DomainError('conflict', `You have ${MAX_IN_USE} app passwords. Revoke one that you no longer use.`);
+    let selector = random(SELECTOR_LENGTH);
+    while (await findAppPasswordBySelector(tx, selector)) selector = random(SELECTOR_LENGTH);
+    const row = await insertAppPassword(tx, {
+      accountId: account.id,
+      selector,
+      label: name,
+      hash,
+      createdAt: ctx.now(),
+      lastUsedDay: null,
+      lastUsedBy: null,
+      revokedAt: null,
+    });
+    return { row, password: (selector + secret).match(/.{4}/g)!.join('-') };
+  });
+}
+
+/** The app passwords in use, newest first. */
+export async function listAppPasswords(ctx: Context, account: Account): Promise<AppPassword[]> {
+  const rows = await listRows(ctx.store, account.id);
+  return rows.filter((row) => row.revokedAt === null).sort((a, b) => b.createdAt - a.createdAt || b.id - a.id);
+}
+
+/**
+ * The next log-in with it fails. Revoking twice is no error.
+ * @throws DomainError not-found when the account has no such app password
+ */
+export async function revokeAppPassword(ctx: Context, account: Account, id: number): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    const row = (await listRows(tx, account.id)).find((candidate) => candidate.id === id);
+    if (!row) throw new DomainError('not-found', 'There is no such app password.');
+    await revoke(ctx, tx, [row]);
+  });
+}
+
+/** @returns how many were in use */
+export async function revokeAllAppPasswords(ctx: Context, account: Account): Promise<number> {
+  return ctx.store.transaction(async (tx) => revoke(ctx, tx, await listRows(tx, account.id)));
+}
+
+async function revoke(ctx: Context, tx: Tx, rows: AppPassword[]): Promise<number> {
+  const inUse = rows.filter((row) => row.revokedAt === null);
+  for (const row of inUse) {
+    await updateAppPassword(tx, row.id, { revokedAt: ctx.now() });
+    tx.publish({ kind: 'account', accountId: row.accountId });
+  }
+  return inUse.length;
+}
+
+// What was verified of late, so that bcrypt can be spared: HMACs under a key that never leaves this process' memory. The rows are read at each
+// check all the same, so a revocation, in whatever process it happened, needs nothing forgotten here. The map keeps order of use.
+const cacheKey = randomBytes(32);
+const verified = new Map<string, number>();
+const CACHE = { entries: 20_000, lifeMs: 3_600_000 };
+
+const fingerprint = (row: AppPassword, secret: string): string =>
+  createHmac('sha256', cacheKey).update(`${row.id}\0${row.hash}\0${secret}`).digest('base64');
+
+function wasVerified(print: string, now: number): boolean {
+  const until = verified.get(print);
+  if (until === undefined) return false;
+  verified.delete(print);
+  if (until <= now) return false;
+  verified.set(print, until); // used last; it lives no longer for it
+  return true;
+}
+
+function rememberVerified(print: string, now: number): void {
+  verified.set(print, now + CACHE.lifeMs);
+  if (verified.size > CACHE.entries) verified.delete(verified.keys().next().value!);
+}
+
+/** Forgets every sparing of bcrypt, as a restart does: for benches and tests of the cold case. */
+export const forgetVerified = (): void => verified.clear();
+
+/**
+ * Is this the app password of that account? Account and password are read from the database at each check; only bcrypt may be spared.
+ * An unknown name, an unknown password and a revoked one cost the same. Too many wrong ones: null without looking, which never meets a password
+ * that was right within the hour, nor one whose selector is known: a stranger cannot lock the owner out.
+ * @param username without a domain
+ * @param usedBy what is noted as its last use
+ * @param signal aborted when nobody waits for the answer any more
+ * @throws DomainError unavailable when too many wait; the signal's reason
+ */
+export async function checkAppPassword(
+  ctx: Context,
+  username: string,
+  password: string,
+  usedBy: 'chat' | 'api',
+  signal?: AbortSignal,
+): Promise<Account | null> {
+  const name = username.toLowerCase();
+  const parsed = parseAppPassword(password);
+  // Both are asked for in every case: the same work for all.
+  const account = await findAccountByUsername(ctx.store, isUsername(name) ? name : '-');
+  const row = await findAppPasswordBySelector(ctx.store, parsed?.selector ?? '-');
+  const usable = isUsable(account, row) ? row : null;
+
+  const print = usable && parsed ? fingerprint(usable, parsed.secret) : null;
+  if (!print || !wasVerified(print, ctx.now())) {
+    const keys = usable ? { 'app-password-row': String(usable.id) } : { 'app-password-overall': 'all', 'app-password-account': name };
+    if (await isLimited(ctx, keys)) {
+      ctx.log.warn({ username: name, usedBy }, 'too many wrong app passwords: not looked at');
+      return null;
+    }
+    if (!(await verifyPassword('app', parsed?.secret ?? '', usable?.hash ?? null, signal)) || !usable || !print) {
+      await countFailure(ctx, keys);
+      return null;
+    }
+    // bcrypt may have waited in its queue: what was revoked meanwhile must not get in.
+    const [accountNow, rowNow] = [await findAccount(ctx.store, account!.id), await findAppPasswordBySelector(ctx.store, usable.selector)];
+    if (!isUsable(accountNow, rowNow)) return null;
+    rememberVerified(print, ctx.now());
+  }
+  noteUse(ctx, usable!, usedBy);
+  return account;
+}
+
+const isUsable = (account: Account | null, row: AppPassword | null): boolean =>
+  account !== null && row !== null && row.accountId === account.id && account.state === 'active' && row.revokedAt === null;
+
+// The day of the last use is written a moment later and for many at once: a storm of log-ins shall not wait for the disk.
+const uses = new WeakMap<Store, { waiting: Map<number, Partial<AppPassword>>; timer: NodeJS.Timeout | null }>();
+const WRITE_AFTER_MS = 250;
+
+function noteUse(ctx: Context, row: AppPassword, usedBy: 'chat' | 'api'): void {
+  const day = Math.floor(ctx.now() / DAY_MS) * DAY_MS;
+  if (row.lastUsedDay === day) return;
+  let state = uses.get(ctx.store);
+  if (!state) uses.set(ctx.store, (state = { waiting: new Map(), timer: null }));
+  if (!state.waiting.has(row.id)) state.waiting.set(row.id, { lastUsedDay: day, lastUsedBy: usedBy });
+  state.timer ??= setTimeout(() => void writeUses(ctx), WRITE_AFTER_MS).unref();
+}
+
+/** Writes now what is known about last uses. Called by itself a moment after a check, and at the end of the service. Never throws: it is no reason to fail. */
+export async function writeUses(ctx: Context): Promise<void> {
+  const state = uses.get(ctx.store);
+  if (!state) return;
+  if (state.timer) clearTimeout(state.timer);
+  state.timer = null;
+  const rows = [...state.waiting];
+  state.waiting.clear();
+  if (rows.length === 0) return;
+  try {
+    await ctx.store.transaction(async (tx) => {
+      for (const [id, change] of rows) await updateAppPassword(tx, id, change);
+    });
+  } catch (error) {
+    ctx.log.warn({ err: error, count: rows.length }, 'last use of app passwords not noted');
+  }
+}

@@ -1,0 +1,140 @@
+// How often something may be tried. The counts live in this process' memory: a restart forgets them, and processes do not share them.
+// TODO: counts in PostgreSQL (rate-limiter-flexible has it) once the roles run in processes of their own.
+import { createHash } from 'node:crypto';
+import { isIPv4, isIPv6 } from 'node:net';
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { DomainError } from '../domain/errors.js';
+import type { Store } from '../store/database.js';
+import type { Context } from './context.js';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+
+/** points a duration in seconds, for each key. */
+const LIMITS = {
+  // Failed log-ins on the web: one account from one address; one account; one address; all.
+  'login-pair': { points: 8, duration: 15 * MINUTE },
+  'login-account': { points: 60, duration: HOUR },
+  'login-address': { points: 40, duration: 15 * MINUTE },
+  'login-overall': { points: 6_000, duration: 15 * MINUTE },
+  // The own password asked again by someone who is logged in.
+  'password-account': { points: 10, duration: 15 * MINUTE },
+  'sign-up-address': { points: 10, duration: HOUR },
+  'sign-up-overall': { points: 500, duration: HOUR },
+  // Requests for a mail: who asks, and who would be written to.
+  'mail-address': { points: 15, duration: HOUR },
+  'mail-recipient': { points: 5, duration: HOUR },
+  'mail-overall': { points: 1_000, duration: HOUR },
+  // Opening links from mails: 256 random bits are not found, but the tries cost us.
+  'link-address': { points: 60, duration: 15 * MINUTE },
+  'post-account': { points: 60, duration: 5 * MINUTE },
+  // Wrong app passwords: one row (label), one account name without a known row, all.
+  'app-password-row': { points: 30, duration: 10 * MINUTE },
+  'app-password-account': { points: 60, duration: 10 * MINUTE },
+  'app-password-overall': { points: 6_000, duration: 10 * MINUTE },
+} as const satisfies Record<string, { points: number; duration: number }>;
+
+export type LimitName = keyof typeof LIMITS;
+/** What is counted, by limit: a key each. They are taken in the order written: the widest first spares the memory of the narrower ones. */
+export type Keys = Partial<Record<LimitName, string>>;
+
+const limitersOf = new WeakMap<Store, Map<LimitName, RateLimiterAbstract>>();
+
+function limiter(ctx: Context, name: LimitName): RateLimiterAbstract {
+  let limiters = limitersOf.get(ctx.store);
+  if (!limiters) limitersOf.set(ctx.store, (limiters = new Map()));
+  let found = limiters.get(name);
+  if (!found) limiters.set(name, (found = new RateLimiterMemory({ ...LIMITS[name], keyPrefix: name })));
+  return found;
+}
+
+/** Keys come from strangers: of any length, so a digest stands for them. */
+const digest = (key: string): string => createHash('sha256').update(key).digest('base64url').slice(0, 22);
+
+const entriesOf = (keys: Keys) => Object.entries(keys) as [LimitName, string][];
+
+/** `too-many` in words: says how long to wait. */
+function tooMany(msBeforeNext: number): DomainError {
+  const minutes = Math.max(1, Math.ceil(msBeforeNext / 60_000));
+  return new DomainError('too-many', `That was too often. Please wait ${minutes === 1 ? 'a minute' : `${minutes} minutes`} and try again.`);
+}
+
+/**
+ * Counts one try against each of these limits, or none of them when one is used up.
+ * @returns gives the tries back, for those that count failures only
+ * @throws DomainError too-many
+ */
+export async function takeLimits(ctx: Context, keys: Keys): Promise<() => Promise<void>> {
+  if (!ctx.config.rateLimits) return async () => {};
+  const taken: [LimitName, string][] = [];
+  const giveBack = async () => {
+    for (const [name, key] of taken.splice(0)) await limiter(ctx, name).reward(key, 1);
+  };
+  for (const [name, plainKey] of entriesOf(keys)) {
+    const key = digest(plainKey);
+    taken.push([name, key]); // a refused try was counted too: it goes back like the others, else trying on would never end the wait
+    try {
+      await limiter(ctx, name).consume(key, 1);
+    } catch (error) {
+      await giveBack();
+      if (error instanceof RateLimiterRes) throw tooMany(error.msBeforeNext);
+      throw error;
+    }
+  }
+  return giveBack;
+}
+
+/** Is one of these limits used up? Counts nothing. */
+export async function isLimited(ctx: Context, keys: Keys): Promise<boolean> {
+  if (!ctx.config.rateLimits) return false;
+  for (const [name, key] of entriesOf(keys)) {
+    const state = await limiter(ctx, name).get(digest(key));
+    if (state && state.consumedPoints >= LIMITS[name].points) return true;
+  }
+  return false;
+}
+
+/** Counts one failure against each of these limits, used up or not. */
+export async function countFailure(ctx: Context, keys: Keys): Promise<void> {
+  if (!ctx.config.rateLimits) return;
+  for (const [name, key] of entriesOf(keys)) await limiter(ctx, name).penalty(digest(key), 1);
+}
+
+/**
+ * The key of an internet address: IPv6 by its /64, which one customer has whole; IPv4 written as IPv6 is IPv4. Missing: one key for all such.
+ */
+export function addressKey(address: string | undefined): string {
+  if (!address) return 'unknown';
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped) return mapped;
+  if (isIPv4(address) || !isIPv6(address)) return address;
+  const [head = '', tail] = address.split('%')[0]!.toLowerCase().split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const groups = tail === undefined ? before : [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after];
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`;
+}
+
+const friendsOf = new WeakMap<Store, Map<string, true>>();
+const FRIENDS = 20_000;
+
+/**
+ * Remembers that an account logged in from an address, so that a stranger who uses up the account's tries does not lock its owner out.
+ * In memory, the newest 20,000.
+ */
+export function rememberAddress(ctx: Context, accountId: number, address: string | undefined): void {
+  if (!address) return;
+  let friends = friendsOf.get(ctx.store);
+  if (!friends) friendsOf.set(ctx.store, (friends = new Map()));
+  const key = digest(`${accountId} ${addressKey(address)}`);
+  friends.delete(key);
+  friends.set(key, true);
+  if (friends.size > FRIENDS) friends.delete(friends.keys().next().value!);
+}
+
+/** Has this account logged in from this address of late? */
+export const knowsAddress = (ctx: Context, accountId: number, address: string | undefined): boolean =>
+  address !== undefined && (friendsOf.get(ctx.store)?.has(digest(`${accountId} ${addressKey(address)}`)) ?? false);

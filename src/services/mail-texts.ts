@@ -1,0 +1,94 @@
+// Every word that goes out by mail (English first). Facts that a text does not use may be ''.
+
+/** What the texts speak about. Plain text; the page escapes it. */
+export interface Facts {
+  /** The social domain. */
+  site: string;
+  username: string;
+  /** `alice@social.example.org` */
+  handle: string;
+  /** The link of the button. */
+  url: string;
+  /** `Sunday, 22 November, 10:40 UTC` */
+  until: string;
+  /** Another e-mail address than the receiver's. */
+  email: string;
+}
+
+/** A paragraph: what is in `strong` stands out. */
+export type Words = (string | { strong: string })[];
+
+export interface MailText {
+  subject: string;
+  /** What mail programs show beside the subject. */
+  preview: string;
+  title: string;
+  lead: Words;
+  button?: string;
+  notes: string[];
+  foot: string;
+}
+
+export const MAIL_TEXTS = {
+  confirm: ({ handle, username, until }) => ({
+    subject: `Confirm your address - ${handle}`,
+    preview: `One press, and ${handle} is yours.`,
+    title: `Is this you, ${username}?`,
+    lead: ['Someone, we think you, has asked for the address ', { strong: handle }, '. Press the button, and it is yours.'],
+    button: 'Yes, this is me',
+    notes: [`It works for 48 hours, until ${until}.`],
+    foot: 'It was not you? Then do nothing. Without the button there is no account, and we will not write again.',
+  }),
+  'address-taken': ({ site, handle }) => ({
+    subject: `You have an account on ${site} already`,
+    preview: `Your handle there is ${handle}.`,
+    title: 'You are here already',
+    lead: ['Someone, perhaps you, wanted to use this e-mail address for an account on ', { strong: site }, '. It belongs to your account ', { strong: handle }, ' already, so nothing was changed.'],
+    button: 'Log in',
+    notes: ['The password is lost? The log-in page has a link for that.'],
+    foot: 'It was not you? Then do nothing. Nobody was told that this address is known here.',
+  }),
+  reset: ({ handle, until }) => ({
+    subject: `A new password for ${handle}`,
+    preview: 'Press the button to choose a new password.',
+    title: 'Choose a new password',
+    lead: ['Someone, we think you, has forgotten the password of ', { strong: handle }, '. Press the button to choose a new one.'],
+    button: 'Choose a password',
+    notes: [`It works once, for one hour, until ${until}.`, 'Your chat apps go on with their own app passwords.'],
+    foot: 'It was not you? Then do nothing: the old password stays.',
+  }),
+  'confirm-email': ({ handle, until }) => ({
+    subject: `Confirm the new e-mail address of ${handle}`,
+    preview: 'One press, and we write to this address from now on.',
+    title: 'Is this your address?',
+    lead: ['Someone, we think you, wants mail for ', { strong: handle }, ' to come to this address. Press the button if that is right.'],
+    button: 'Yes, use this address',
+    notes: [`It works for 24 hours, until ${until}.`],
+    foot: 'It was not you? Then do nothing, and we will not write again.',
+  }),
+  'email-changed': ({ site, handle, email }) => ({
+    subject: `The e-mail address of ${handle} was changed`,
+    preview: 'From now on we write to another address.',
+    title: 'Your e-mail address was changed',
+    lead: ['Mail for ', { strong: handle }, ' goes to ', { strong: email }, ' from now on. This is the last one that comes here.'],
+    notes: [`It was not you? Then someone else is in your account: write to the people who run ${site} at once.`],
+    foot: 'It was you? Then all is well.',
+  }),
+  'password-changed': ({ handle }) => ({
+    subject: `The password of ${handle} was changed`,
+    preview: 'All other browsers were logged out.',
+    title: 'Your password was changed',
+    lead: ['The web password of ', { strong: handle }, ' is a new one now, and other browsers were logged out. App passwords were not changed.'],
+    notes: ['It was not you? Then choose a new password with the link on the log-in page, and revoke the app passwords in the settings.'],
+    foot: 'It was you? Then all is well.',
+  }),
+} satisfies Record<string, (facts: Facts) => MailText>;
+
+export type MailTemplate = keyof typeof MAIL_TEXTS;
+
+/** Words around every mail. */
+export const FRAME = {
+  sender: 'diaspora-x',
+  buttonFails: 'The button does nothing? Open this in a browser:',
+  openThis: 'Open this in a browser:',
+};
