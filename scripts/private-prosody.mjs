@@ -78,9 +78,14 @@ async function ensureCertificate({ certificate, key }, domains) {
   await writeFile(stamp, names);
 }
 
-/** A Lua string; control characters as \ddd. */
-const lua = (text) =>
-  `"${String(text).replace(/["\\\x00-\x1f\x7f]/g, (character) => `\\${String(character.charCodeAt(0)).padStart(3, '0')}`)}"`;
+/** A Lua string: what is not plain ASCII, byte for byte, as \ddd. */
+const lua = (text) => {
+  const written = (byte) => {
+    const character = String.fromCharCode(byte);
+    return byte >= 32 && byte < 127 && !'"\\'.includes(character) ? character : `\\${String(byte).padStart(3, '0')}`;
+  };
+  return `"${Array.from(Buffer.from(String(text)), written).join('')}"`;
+};
 
 /** An address that we can connect to, where a listener may have all addresses. */
 const reachable = (host) => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host);

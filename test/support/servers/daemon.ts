@@ -97,8 +97,12 @@ export class Daemon {
     this.#child = child;
     let failure: string | undefined;
     this.#exited = new Promise((resolve) => {
-      child.once('error', (error) => resolve(void (failure = String(error))));
-      child.once('exit', (code, signal) => resolve(void (failure ??= `it ended with ${signal ?? `code ${code}`}`)));
+      const ended = (why: string) => {
+        failure ??= why;
+        resolve();
+      };
+      child.once('error', (error) => ended(String(error)));
+      child.once('exit', (code, signal) => ended(`it ended with ${signal ?? `code ${code}`}`));
     });
 
     const deadline = Date.now() + startWithinMs;
