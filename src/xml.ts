@@ -20,8 +20,12 @@ export function xml(name: string, attrs?: Attributes | null, ...children: Child[
 // XML 1.0 §2.2 Char. Prosody and ejabberd close the whole component stream at the first of the others.
 const FORBIDDEN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
 
+// Any of them, or a surrogate of a good pair: quick to find out that there is nothing to do.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are forbidden
+const SUSPICIOUS = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uD800-\uDFFF\uFFFE\uFFFF]/;
+
 /** The text without the characters that XML 1.0 forbids, and without halves of surrogate pairs. */
-export const cleanText = (text: string): string => text.replace(FORBIDDEN, '');
+export const cleanText = (text: string): string => (SUSPICIOUS.test(text) ? text.replace(FORBIDDEN, '') : text);
 
 // XML 1.0 §2.3 Name, without the colon: NCName of Namespaces in XML §3.
 const START = 'A-Z_a-z\\u00C0-\\u00D6\\u00D8-\\u00F6\\u00F8-\\u02FF\\u0370-\\u037D\\u037F-\\u1FFF\\u200C-\\u200D\\u2070-\\u218F\\u2C00-\\u2FEF\\u3001-\\uD7FF\\uF900-\\uFDCF\\uFDF0-\\uFFFD\\u{10000}-\\u{EFFFF}';
@@ -35,32 +39,42 @@ const MAX_WRITTEN_DEPTH = 256;
 
 const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\t': '&#9;', '\n': '&#10;', '\r': '&#13;' };
 const escape = (char: string): string => ESCAPES[char]!;
-const escapeText = (text: string): string => cleanText(text).replace(/[&<>\r]/g, escape);
+const escapeText = (text: string): string => (/[&<>\r]/.test(text) ? cleanText(text).replace(/[&<>\r]/g, escape) : cleanText(text));
 // A reader turns bare tabs and line ends of an attribute into blanks (XML 1.0 §3.3.3).
-const escapeAttribute = (text: string): string => cleanText(text).replace(/[&<>"\t\n\r]/g, escape);
+const escapeAttribute = (text: string): string => (/[&<>"\t\n\r]/.test(text) ? cleanText(text).replace(/[&<>"\t\n\r]/g, escape) : cleanText(text));
 
 const malformed = (what: string): never => {
   throw new DomainError('invalid', `This cannot be written as XML: ${what}.`);
 };
 
+// The few hundred names of all protocols, checked once. Names that strangers make up soon fill it, and are then checked each time.
+const names = new Map<string, { prefix: string; local: string }>();
+const MAX_NAMES = 2000;
+
 function splitName(name: string): { prefix: string; local: string } {
+  const known = names.get(name);
+  if (known) return known;
   const match = QNAME.exec(name) ?? malformed(`${JSON.stringify(name.slice(0, 40))} is not a name`);
-  return { prefix: match[1] ?? '', local: match[2]! };
+  const split = { prefix: match[1] ?? '', local: match[2]! };
+  if (names.size < MAX_NAMES && name.length < 64) names.set(name, split);
+  return split;
 }
 
-/** Prefix → namespace, as far as declared at a place of the tree. */
+/** Prefix → namespace, as far as declared at a place of the tree: what an element declares has what is around it as its prototype. */
 type Scope = Readonly<Record<string, string>>;
+const OUTSIDE: Scope = Object.freeze(Object.assign(Object.create(null), { xml: XML_NS }));
 
 /** The scope inside an element, after checking what it declares (Namespaces in XML §3, §5). */
 function declare(element: Element, outer: Scope): Scope {
   let scope = outer;
-  for (const [name, value] of Object.entries(element.attrs)) {
+  for (const name in element.attrs) {
+    const value = element.attrs[name];
     if (value == null || !name.startsWith('xmlns') || (name.length > 5 && name[5] !== ':')) continue;
     const prefix = name.slice(6);
     if (prefix === 'xmlns' || value === XMLNS_NS || (prefix === 'xml') !== (value === XML_NS)) malformed(`${name} declares a reserved namespace`);
     if (prefix !== '' && value === '') malformed(`${name} declares no namespace`);
-    if (scope === outer) scope = Object.assign(Object.create(null), outer);
-    (scope as Record<string, string>)[prefix] = cleanText(value);
+    if (scope === outer) scope = Object.create(outer) as Scope;
+    Object.defineProperty(scope, prefix, { value: cleanText(value), enumerable: true });
   }
   return scope;
 }
@@ -73,15 +87,16 @@ function write(element: Element, outer: Scope, depth: number): string {
   if (prefix === 'xmlns' || (prefix !== '' && scope[prefix] === undefined)) malformed(`the prefix of ${element.name} is not declared`);
 
   let out = `<${element.name}`;
-  const expanded = new Set<string>();
-  for (const [name, value] of Object.entries(element.attrs)) {
+  let expanded: Set<string> | undefined;
+  for (const name in element.attrs) {
+    const value = element.attrs[name];
     if (value == null) continue;
     const { prefix, local } = splitName(name);
     if (prefix !== '' && prefix !== 'xmlns') {
       if (scope[prefix] === undefined) malformed(`the prefix of ${name} is not declared`);
       const key = `${scope[prefix]} ${local}`;
-      if (expanded.has(key)) malformed(`${name} is there twice`);
-      expanded.add(key);
+      if (expanded?.has(key)) malformed(`${name} is there twice`);
+      (expanded ??= new Set()).add(key);
     }
     out += ` ${name}="${escapeAttribute(String(value))}"`;
   }
@@ -95,11 +110,9 @@ function write(element: Element, outer: Scope, depth: number): string {
 
 /** The namespaces that an element has from the tree around it. */
 function inherited(element: Element): Scope {
-  const scope: Record<string, string> = Object.create(null);
   const chain: Element[] = [];
   for (let up = element.parent; up; up = up.parent) chain.push(up);
-  for (const ancestor of chain.reverse()) Object.assign(scope, declare(ancestor, scope));
-  return scope;
+  return chain.reduceRight((scope, ancestor) => declare(ancestor, scope), OUTSIDE);
 }
 
 /** The prefixes that stand in names of the tree. */
@@ -116,16 +129,17 @@ function usedPrefixes(element: Element, used = new Set<string>(), depth = 1): Se
  * @throws DomainError invalid: a malformed name, an undeclared prefix, an attribute twice, or too deep. TypeError: a strange child (a bug).
  */
 export function serialize(element: Element): string {
-  const scope: Record<string, string> = Object.assign(Object.create(null), { xml: XML_NS });
-  if (!element.parent) return write(element, scope, 1);
+  if (!element.parent) return write(element, OUTSIDE, 1);
   const around = inherited(element);
-  const used = usedPrefixes(element);
-  const missing = Object.entries(around).filter(([prefix, uri]) => used.has(prefix) && uri !== '' && prefix !== 'xml' && element.attrs[prefix ? `xmlns:${prefix}` : 'xmlns'] == null);
-  if (missing.length === 0) return write(element, scope, 1);
-  const copy = new Element(element.name);
-  Object.assign(copy.attrs, Object.fromEntries(missing.map(([prefix, uri]) => [prefix ? `xmlns:${prefix}` : 'xmlns', uri])), element.attrs);
+  const missing: Record<string, string> = {};
+  for (const prefix of usedPrefixes(element)) {
+    const declaration = prefix ? `xmlns:${prefix}` : 'xmlns';
+    if (around[prefix] && prefix !== 'xml' && element.attrs[declaration] == null) missing[declaration] = around[prefix];
+  }
+  const copy = new Element(element.name, missing);
+  Object.assign(copy.attrs, element.attrs);
   copy.children = element.children;
-  return write(copy, scope, 1);
+  return write(copy, OUTSIDE, 1);
 }
 
 /**
