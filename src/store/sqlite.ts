@@ -24,8 +24,7 @@ class WritingDatabase extends Database {
   }
 }
 
-/** How long a transaction waits for another process' write lock, and how long the event loop sleeps in each try. */
-const BUSY_WAIT_MS = 5_000;
+/** For so long the event loop sleeps in each try to get the write lock. */
 const BUSY_SLEEP_MS = 20;
 
 const STATEMENTS = 300;
@@ -68,7 +67,7 @@ const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown a
  * everything that reads outside a transaction, so that nobody sees what is not committed. `:memory:` is a file in a temporary
  * folder, because two connections cannot share SQLite's own.
  */
-export async function openSqlite(file: string, log: Logger): Promise<Store> {
+export async function openSqlite(file: string, log: Logger, busyWaitMs: number): Promise<Store> {
   const folder = file === ':memory:' ? await mkdtemp(path.join(tmpdir(), 'diaspora-x-')) : null;
   const database = folder ? path.join(folder, 'memory.sqlite') : path.resolve(file);
   let writer: DataSource;
@@ -83,7 +82,7 @@ export async function openSqlite(file: string, log: Logger): Promise<Store> {
     });
     reader = await connect({
       database,
-      timeout: BUSY_WAIT_MS, // readers wait only while a crashed WAL is recovered
+      timeout: busyWaitMs, // readers wait only while a crashed WAL is recovered
       prepareDatabase: (connection: Database.Database) => void connection.pragma('query_only = ON'),
     });
   } catch (error) {
@@ -112,7 +111,7 @@ export async function openSqlite(file: string, log: Logger): Promise<Store> {
         return await runner.startTransaction();
       } catch (error) {
         Object.assign(runner, { isTransactionActive: false }); // TypeORM set it before it failed
-        if (!isBusy(error) || performance.now() - askedAt > BUSY_WAIT_MS) throw error;
+        if (!isBusy(error) || performance.now() - askedAt > busyWaitMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, BUSY_SLEEP_MS));
       }
     }

@@ -1,13 +1,16 @@
 import type { Guid } from '../domain/guid.js';
 import { visibleSql } from './access.js';
 import type { Db, Tx } from './database.js';
-import { table } from './rows.js';
+import { marks, table } from './rows.js';
 import { type LegRow, LegSchema, type PresenceLeg, type PubsubSubscription, type SubscriptionRow, SubscriptionSchema } from './schema/relationships.js';
 
 export type { PresenceLeg, PubsubSubscription };
 
 const legs = table<LegRow>(LegSchema);
 const subscriptions = table<SubscriptionRow>(SubscriptionSchema);
+
+/** Rows of one statement: larger ones stop the event loop for milliseconds on SQLite (store.md). */
+const CHUNK = 200;
 
 /** The domain part of a bare JID. */
 const hostOf = (jid: string): string => jid.slice(jid.indexOf('@') + 1);
@@ -41,6 +44,19 @@ export async function listLegs(db: Db, after: Pick<PresenceLeg, 'actorId' | 'jid
   return rows.map((row) => toLeg(legs.read(row)));
 }
 
+/** Notes the newest activity (or moment, as a guid) that was sent to these bare JIDs. It never goes back. */
+export async function markSent(tx: Tx, actorId: number, jids: readonly string[], guid: Guid): Promise<void> {
+  for (let start = 0; start < jids.length; start += CHUNK) {
+    const chunk = jids.slice(start, start + CHUNK);
+    await tx.query(`update presence_legs set last_guid = ? where actor_id = ? and (last_guid is null or last_guid < ?) and jid in (${marks(chunk.length)})`, [
+      guid,
+      actorId,
+      guid,
+      ...chunk,
+    ]);
+  }
+}
+
 export async function upsertSubscription(tx: Tx, subscription: PubsubSubscription): Promise<void> {
   await subscriptions.upsert(tx, { ...subscription, host: hostOf(subscription.jid) }, ['actorId', 'node', 'jid']);
 }
@@ -49,7 +65,7 @@ export async function upsertSubscription(tx: Tx, subscription: PubsubSubscriptio
 export const deleteSubscription = async (tx: Tx, actorId: number, node: string, jid: string): Promise<boolean> =>
   (await subscriptions.remove(tx, { actorId, node, jid })) > 0;
 
-export const findSubscriptions = async (db: Db, of: { actorId: number; jid?: string; node?: string }): Promise<PubsubSubscription[]> =>
+export const findSubscriptions = async (db: Db, of: { actorId: number; jid?: string; node?: string; personId?: number }): Promise<PubsubSubscription[]> =>
   (await subscriptions.select(db, of, 'order by node, jid')).map(toSubscription);
 
 /** How many subscriptions a bare JID has here, to all actors together. */

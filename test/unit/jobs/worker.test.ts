@@ -1,0 +1,365 @@
+import { DeliveryError } from '../../../src/domain/errors.js';
+import type { NewJob, Queue } from '../../../src/domain/job.js';
+import { backOffMs, type Gate, type Handler, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
+import type { Store } from '../../../src/store/database.js';
+import { addJobs, claim, listJobs, sweep } from '../../../src/store/jobs.js';
+import { describeStores, silentLog } from '../../support/store.js';
+
+const job = (number: number, lane?: string, change: { runAt?: number; queue?: Queue } = {}): NewJob => ({
+  kind: 'profile-changed',
+  payload: { actorId: number },
+  queue: 'main',
+  lane,
+  ...change,
+});
+
+/** Something to wait for that a test makes happen. */
+function event() {
+  let happen!: () => void;
+  const happened = new Promise<void>((resolve) => (happen = resolve));
+  return { happen, happened };
+}
+
+describe('the back-off', () => {
+  test('starts at 5 s, doubles, ends at 1 h, and scatters by a fifth', () => {
+    expect([0, 1, 2, 9, 10, 29].map((attempts) => backOffMs(attempts, () => 0.5))).toEqual([5_000, 10_000, 20_000, 2_560_000, 3_600_000, 3_600_000]);
+    expect([backOffMs(0, () => 0), backOffMs(0, () => 1)]).toEqual([4_000, 6_000]);
+  });
+});
+
+describeStores((makeStore) => {
+  let store: Store;
+  let clock: number;
+  const workers: Worker[] = [];
+  const ran: number[] = [];
+  const now = () => clock;
+  const add = (...jobs: NewJob[]) => store.transaction((tx) => addJobs(tx, jobs, clock));
+
+  beforeEach(async () => {
+    store = await makeStore();
+    clock = 1_000_000;
+    ran.length = 0;
+  });
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+  });
+
+  /** A worker whose jobs are numbers; it notes them in `ran`. */
+  function start(run: (number: number, signal: AbortSignal) => Promise<void> | void = () => {}, change: Partial<WorkerOptions> = {}): Worker {
+    const handler: Handler<'profile-changed'> = async ({ payload }, signal) => {
+      ran.push(payload.actorId);
+      await run(payload.actorId, signal);
+    };
+    const worker = startWorker({ store, queue: 'main', handlers: { 'profile-changed': handler }, log: silentLog, now, concurrency: 4, ...change });
+    workers.push(worker);
+    return worker;
+  }
+
+  test('a job runs when its transaction has been committed, without anyone asking', async () => {
+    const { happen, happened } = event();
+    const worker = start(happen);
+    await worker.idle();
+    await add(job(7));
+    await happened;
+    await worker.idle();
+    expect(ran).toEqual([7]);
+    expect(await listJobs(store)).toEqual([]);
+  });
+
+  test('jobs that were there before the worker run', async () => {
+    await add(job(1, 'a'), job(2));
+    await start().idle();
+    expect(ran.sort()).toEqual([1, 2]);
+  });
+
+  test('a lane keeps its order while lanes run side by side, as many as allowed', async () => {
+    const running = new Map<string, number>();
+    let most = 0;
+    const lanes = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await add(...Array.from({ length: 60 }, (_, number) => job(number, lanes[number % 6])));
+    const worker = start(async (number) => {
+      const lane = lanes[number % 6]!;
+      expect(running.has(lane)).toBe(false);
+      running.set(lane, number);
+      most = Math.max(most, running.size);
+      await new Promise((resolve) => setImmediate(resolve));
+      running.delete(lane);
+    });
+    await worker.idle();
+    expect(most).toBe(4);
+    for (const [index] of lanes.entries()) {
+      const ofLane = ran.filter((number) => number % 6 === index);
+      expect(ofLane).toEqual(ofLane.toSorted((a, b) => a - b));
+      expect(ofLane).toHaveLength(10);
+    }
+    expect(await listJobs(store)).toEqual([]);
+  });
+
+  test('a job that fails holds up its lane until its back-off is over, and nobody else', async () => {
+    let fails = true;
+    const worker = start((number) => {
+      if (number === 1 && fails) throw new Error('on purpose');
+    });
+    await add(job(1, 'a'), job(2, 'a'), job(3, 'b'), job(4));
+    await worker.idle();
+    expect(ran.toSorted()).toEqual([1, 3, 4]);
+    expect(await listJobs(store)).toMatchObject([{ attempts: 1, lastError: 'on purpose' }, { attempts: 0 }]);
+    fails = false;
+    clock += 3_999;
+    await worker.idle();
+    expect(ran).toHaveLength(3);
+    clock += 2_001;
+    await worker.idle();
+    expect(ran.slice(3)).toEqual([1, 2]);
+  });
+
+  test('a job that may never succeed is given up at once, its lane goes on, and its end is told in the same transaction', async () => {
+    const told: [number, string][] = [];
+    const worker = start(
+      (number) => {
+        if (number !== 2) throw new DeliveryError('404', true);
+      },
+      {
+        onDead: async (tx, { payload }, error) => {
+          await tx.query('select 1');
+          told.push([(payload as { actorId: number }).actorId, error]);
+        },
+      },
+    );
+    await add(job(1, 'a'), job(2, 'a'), job(3));
+    await worker.idle();
+    expect(ran.toSorted()).toEqual([1, 2, 3]);
+    expect(told.toSorted()).toEqual([
+      [1, '404'],
+      [3, '404'],
+    ]);
+    expect(await listJobs(store)).toEqual([]);
+    expect(await listJobs(store, { failed: true })).toMatchObject([{ lastError: '404' }, { lastError: '404' }]);
+  });
+
+  test('a poison job is given up after 30 attempts, and others run all the while', async () => {
+    const worker = start((number) => {
+      if (number === 1) throw new Error('poison');
+    });
+    await add(job(1, 'a'), job(2, 'a'));
+    for (let attempt = 1; attempt <= 30; attempt++) {
+      await add(job(100 + attempt));
+      await worker.idle();
+      expect(ran).toContain(100 + attempt);
+      clock += 3 * 3_600_000;
+    }
+    await worker.idle();
+    expect(ran.filter((number) => number === 1)).toHaveLength(30);
+    expect(ran).toContain(2);
+    expect(await listJobs(store, { failed: true })).toMatchObject([{ attempts: 30, lane: 'a' }]);
+    expect(await listJobs(store)).toEqual([]);
+  });
+
+  test('a job is given up after 14 days', async () => {
+    const worker = start(() => {
+      throw new DeliveryError('away', false);
+    });
+    await add(job(1));
+    await worker.idle();
+    clock += 14 * 24 * 3_600_000;
+    await worker.idle();
+    expect(ran).toEqual([1, 1]);
+    expect(await listJobs(store, { failed: true })).toHaveLength(1);
+  });
+
+  test('a job that kills its worker each time is given up too', async () => {
+    await add(job(1, 'a'), job(2, 'a'));
+    for (let death = 0; death < 30; death++) {
+      await claim(store, 'main', { lanes: 1, jobs: 1, perLane: 5, leaseMs: 10, now: clock });
+      clock += 10;
+      expect(await sweep(store, clock)).toBe(1);
+    }
+    await start().idle();
+    expect(ran).toEqual([2]);
+    expect(await listJobs(store, { failed: true })).toHaveLength(1);
+  });
+
+  test('a postponed job waits, with its lane, and counts no attempt', async () => {
+    const worker = start((number) => {
+      if (number === 1 && clock < 1_000_500) throw new Postpone(1_000_500);
+    });
+    await add(job(1, 'a'), job(2, 'a'));
+    await worker.idle();
+    expect(ran).toEqual([1]);
+    expect((await listJobs(store))[0]).toMatchObject({ attempts: 0, runAt: 1_000_500 });
+    clock = 1_000_500;
+    await worker.idle();
+    expect(ran).toEqual([1, 1, 2]);
+  });
+
+  test('a job wakes the worker by itself when its time has come', async () => {
+    const { happen, happened } = event();
+    clock = Date.now();
+    const worker = start(happen, { now: Date.now });
+    await add(job(1, 'a', { runAt: clock + 30 }));
+    await worker.idle();
+    await happened;
+    expect(Date.now()).toBeGreaterThanOrEqual(clock + 30);
+  });
+
+  test('while the gate is shut nothing runs, and all when it opens', async () => {
+    let isOpen = false;
+    const open: (() => void)[] = [];
+    const gate: Gate = { isOpen: () => isOpen, onOpen: (listener) => void open.push(listener) };
+    const { happen, happened } = event();
+    const worker = start((number) => (number === 2 ? happen() : undefined), { gate });
+    await add(job(1, 'a'), job(2, 'a'));
+    await worker.idle();
+    expect(ran).toEqual([]);
+    isOpen = true;
+    for (const tell of open) tell();
+    await happened;
+    await worker.idle();
+    expect(ran).toEqual([1, 2]);
+  });
+
+  test('a gate that shuts in the middle of a lane keeps the rest', async () => {
+    let isOpen = true;
+    const worker = start(() => void (isOpen = false), { gate: { isOpen: () => isOpen, onOpen: () => {} } });
+    await add(job(1, 'a'), job(2, 'a'));
+    await worker.idle();
+    expect(ran).toEqual([1]);
+    expect(await listJobs(store)).toMatchObject([{ attempts: 0 }]);
+  });
+
+  test('a job of a kind that nobody runs here fails, and does not stop the others', async () => {
+    const worker = start();
+    await add({ kind: 'distribute', payload: { activityId: 'x' }, queue: 'main', lane: 'a' }, job(1));
+    await worker.idle();
+    expect(ran).toEqual([1]);
+    expect(await listJobs(store)).toMatchObject([{ kind: 'distribute', attempts: 1 }]);
+  });
+
+  test('the end of one job that cannot be written down does not hold up the others', async () => {
+    const worker = start(
+      (number) => {
+        if (number === 1) throw new DeliveryError('404', true);
+      },
+      {
+        onDead: async () => {
+          throw new Error('on purpose');
+        },
+      },
+    );
+    await add(job(1), job(2), job(3, 'a'));
+    await worker.idle();
+    expect(ran.toSorted()).toEqual([1, 2, 3]);
+    expect(await listJobs(store)).toMatchObject([{ attempts: 1 }]); // still leased: it comes back by the sweep
+    expect(await listJobs(store, { failed: true })).toEqual([]);
+  });
+
+  test('stop waits for what runs, begins nothing new, and gives back the rest', async () => {
+    const [begun, go] = [event(), event()];
+    const worker = start(async () => {
+      begun.happen();
+      await go.happened;
+    });
+    await add(job(1, 'a'), job(2, 'a'));
+    await begun.happened;
+    const stopped = worker.stop();
+    await add(job(3));
+    go.happen();
+    await stopped;
+    expect(ran).toEqual([1]);
+    expect((await listJobs(store)).map(({ attempts }) => attempts)).toEqual([0, 0]);
+    expect((await claim(store, 'main', { lanes: 9, jobs: 9, perLane: 9, leaseMs: 1, now: clock })).flatMap(({ jobs }) => jobs)).toHaveLength(2);
+  });
+
+  test('stop aborts what does not end, and gives back even what does not listen', async () => {
+    const [one, two] = [event(), event()];
+    const worker = start(
+      (number, signal) =>
+        new Promise((_, reject) => {
+          (number === 1 ? one : two).happen();
+          if (number === 1) signal.addEventListener('abort', () => reject(signal.reason as Error));
+        }),
+      { stopMs: 5 },
+    );
+    await add(job(1, 'a'), job(2, 'b'));
+    await Promise.all([one.happened, two.happened]);
+    await worker.stop();
+    expect((await claim(store, 'main', { lanes: 9, jobs: 9, perLane: 9, leaseMs: 1, now: clock })).map(({ jobs }) => jobs[0]!.attempts)).toEqual([0, 0]);
+  });
+
+  test('a handler that takes longer than the lease keeps it', async () => {
+    const [begun, go] = [event(), event()];
+    const worker = start(
+      async () => {
+        begun.happen();
+        await go.happened;
+      },
+      { leaseMs: 60 },
+    );
+    await add(job(1, 'a'));
+    await begun.happened;
+    const until = async () => (await store.query<{ lease_until: number }>('select lease_until from lanes'))[0]!.lease_until;
+    const first = await until();
+    clock += 1_000;
+    while ((await until()) === first) await new Promise((resolve) => setImmediate(resolve));
+    expect(await sweep(store, clock)).toBe(0);
+    go.happen();
+    await worker.idle();
+    expect(await listJobs(store)).toEqual([]);
+  });
+
+  test('a worker that lost its lease is told so, begins nothing more of the lane and changes nothing', async () => {
+    const aborted = event();
+    const begun = event();
+    const worker = start(
+      (_, signal) => {
+        begun.happen();
+        return new Promise<void>((resolve) =>
+          signal.addEventListener('abort', () => {
+            aborted.happen();
+            resolve();
+          }),
+        );
+      },
+      { leaseMs: 60 },
+    );
+    await add(job(1, 'a'), job(2, 'a'));
+    await begun.happened;
+    // Another process finds the lease ended, and takes the lane for long.
+    await sweep(store, clock + 1_000_000);
+    const [other] = await claim(store, 'main', { lanes: 1, jobs: 0, perLane: 5, leaseMs: 9_000_000, now: clock + 1_000_000 });
+    expect(other!.jobs).toHaveLength(2);
+    await aborted.happened;
+    await worker.idle();
+    expect(ran).toEqual([1]);
+    expect(await listJobs(store)).toHaveLength(2);
+  });
+
+  test('two workers of two processes share the work, each job once, lanes in order', async () => {
+    if (makeStore.dialect === 'sqlite') return; // one process alone
+    const other = await makeStore.open((store.dataSource.options as { url: string }).url);
+    start(undefined, { concurrency: 3 });
+    start(undefined, { concurrency: 3, store: other });
+    const numbers = Array.from({ length: 300 }, (_, number) => number);
+    for (let from = 0; from < 300; from += 30) await add(...numbers.slice(from, from + 30).map((number) => job(number, number % 3 === 0 ? undefined : `lane ${number % 10}`)));
+    while ((await listJobs(store)).length > 0) await Promise.all(workers.map((worker) => worker.idle()));
+    expect(ran.toSorted((a, b) => a - b)).toEqual(numbers);
+    for (let lane = 0; lane < 10; lane++) {
+      const ofLane = ran.filter((number) => number % 3 !== 0 && number % 10 === lane);
+      expect(ofLane).toEqual(ofLane.toSorted((a, b) => a - b));
+    }
+  });
+});
+
+describeStores((makeStore) => {
+  test('what a process held that ended without a word runs again at once when its successor starts', async () => {
+    const store = await makeStore();
+    await store.transaction((tx) => addJobs(tx, [job(1, 'a'), job(2)], 5));
+    await claim(store, 'main', { lanes: 9, jobs: 9, perLane: 9, leaseMs: 60_000, now: 5 });
+    const ran: number[] = [];
+    const handlers = { 'profile-changed': async ({ payload }: { payload: { actorId: number } }) => void ran.push(payload.actorId) };
+    const worker = startWorker({ store, queue: 'main', handlers, log: silentLog, now: () => 5, concurrency: 2 });
+    await worker.idle();
+    await worker.stop();
+    expect(ran.sort()).toEqual([1, 2]);
+  });
+}, /file/);
