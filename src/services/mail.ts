@@ -49,6 +49,9 @@ const dateForPeople = (ms: number): string =>
 
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
 
+/** Lines of at most 74 characters where words allow it: short lines need no encoding, so a link can be copied from the `.eml` file as it is. */
+const wrap = (paragraph: string): string => paragraph.replace(/(?=.{75})(.{1,74}) /g, '$1\n');
+
 /**
  * A mail in words: `text` and `html` say the same.
  * @throws Error when there is no such template
@@ -62,8 +65,9 @@ export async function renderMail(template: string, facts: Facts): Promise<{ subj
     words.lead.map((part) => (typeof part === 'string' ? part : part.strong)).join(''),
     words.button ? `${words.button}. ${FRAME.openThis}\n${facts.url}` : '',
     ...words.notes,
-    `-- \n${words.foot}\n${facts.site}`,
-  ];
+    words.foot,
+    facts.site,
+  ].map(wrap);
   return {
     subject: oneLine(words.subject),
     text: `${paragraphs.filter((paragraph) => paragraph !== '').join('\n\n')}\n`,

@@ -1,0 +1,178 @@
+// Short talks with an XMPP server for `dx doctor`: enough of RFC 6120 and XEP-0114 to say what is wrong, and no more. Nothing is kept open.
+import { createHash } from 'node:crypto';
+import { resolveSrv } from 'node:dns/promises';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { HostPort } from '../config.js';
+
+const TIMEOUT_MS = 6_000;
+const STREAM_NS = "xmlns:stream='http://etherx.jabber.org/streams'";
+
+/** What a login met. `outcome` other than in or refused is the stream error or what else went wrong, in the server's words. */
+export interface LoginReport {
+  outcome: 'in' | 'refused' | 'no-plain' | 'failed';
+  detail: string;
+  /** What the server offers at the moment of login. */
+  mechanisms: string[];
+  /** Was PLAIN offered before encryption? */
+  plainWithoutTls: boolean;
+  encrypted: boolean;
+  /** Why the certificate would not be trusted, or ''. */
+  certificateFault: string;
+  tookMs: number;
+}
+
+/** Text that arrives, and a way to wait for a part of it. */
+class Talk {
+  private text = '';
+  private wake = () => {};
+  private ended: Error | null = null;
+
+  constructor(readonly socket: Socket) {
+    socket.setEncoding('utf8');
+    socket.on('data', this.onData);
+    socket.on('error', (error: Error) => this.end(error));
+    socket.on('close', () => this.end(new Error('the server closed the connection')));
+  }
+
+  private readonly onData = (chunk: string) => {
+    this.text += chunk;
+    this.wake();
+  };
+
+  private end(error: Error) {
+    this.ended ??= error;
+    this.wake();
+  }
+
+  /** Hands the socket over, e.g. to TLS. */
+  release(): Socket {
+    this.socket.removeAllListeners();
+    return this.socket;
+  }
+
+  send(text: string): void {
+    this.socket.write(text);
+  }
+
+  /** Waits for a match and takes everything up to its end. */
+  async until(pattern: RegExp, signal: AbortSignal): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.text);
+      if (match) {
+        this.text = this.text.slice(match.index + match[0].length);
+        return match;
+      }
+      if (this.text.length > 1_000_000) throw new Error('the server sent far too much');
+      if (this.ended) throw this.ended;
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+}
+
+function dial({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    const stop = () => socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+const timeout = (): AbortSignal => {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS).unref();
+  return stop.signal;
+};
+
+/** The condition in a stream or SASL error: the first element in it that is not `text`. */
+const conditionIn = (xml: string): string => /<(?!text\b)([a-z-]+)[\s/>]/.exec(xml)?.[1] ?? 'unknown';
+
+/**
+ * Does the server let a component of that name in (XEP-0114)? Connects once, for a moment: never while the service itself is connected.
+ * @returns 'accepted', or the stream error's condition: not-authorized (wrong secret), conflict (name in use), host-unknown
+ * @throws Error when the server cannot be reached or does not answer
+ */
+export async function probeComponent(server: HostPort, domain: string, secret: string): Promise<string> {
+  const signal = timeout();
+  const socket = await dial(server, signal);
+  try {
+    const talk = new Talk(socket);
+    talk.send(`<stream:stream xmlns='jabber:component:accept' ${STREAM_NS} to='${domain}'>`);
+    const [opening] = await talk.until(/<stream:stream\b[^>]*>|<stream:error\b.*?<\/stream:error>/s, signal);
+    const id = /\bid=["']([^"']*)["']/.exec(opening)?.[1];
+    if (opening.startsWith('<stream:error') || id === undefined) return conditionIn(opening.replace('<stream:error', ''));
+    talk.send(`<handshake>${createHash('sha1').update(id + secret).digest('hex')}</handshake>`);
+    const [, error] = await talk.until(/<handshake\s*(?:\/>|>\s*<\/handshake>)|<stream:error\b[^>]*>(.*?)<\/stream:error>/s, signal);
+    if (error !== undefined) return conditionIn(error);
+    talk.send('</stream:stream>');
+    return 'accepted';
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Where clients of a chat domain connect: its SRV record, or the domain itself (RFC 6120 §3.2). */
+export async function chatServerOf(domain: string): Promise<HostPort> {
+  try {
+    const [first] = (await resolveSrv(`_xmpp-client._tcp.${domain}`)).sort((a, b) => a.priority - b.priority);
+    if (first) return { host: first.name, port: first.port };
+  } catch {
+    // No such record, or no DNS: the domain itself is meant.
+  }
+  return { host: domain, port: 5222 };
+}
+
+/**
+ * Logs in as a chat app does (STARTTLS where it is offered, SASL PLAIN), and leaves again.
+ * @throws Error when the server cannot be reached or does not answer
+ */
+export async function probeLogin(server: HostPort, domain: string, username: string, password: string): Promise<LoginReport> {
+  const started = performance.now();
+  const signal = timeout();
+  let socket = await dial(server, signal);
+  const report: LoginReport = { outcome: 'failed', detail: '', mechanisms: [], plainWithoutTls: false, encrypted: false, certificateFault: '', tookMs: 0 };
+  try {
+    let talk = new Talk(socket);
+    const openStream = async (): Promise<string> => {
+      talk.send(`<?xml version='1.0'?><stream:stream xmlns='jabber:client' ${STREAM_NS} version='1.0' to='${domain}'>`);
+      const [features] = await talk.until(/<stream:features\b[^>]*\/>|<stream:features\b.*?<\/stream:features>|<stream:error\b.*?<\/stream:error>/s, signal);
+      if (features.startsWith('<stream:error')) throw new Error(`the server answered ${conditionIn(features.replace('<stream:error', ''))}`);
+      report.mechanisms = [...features.matchAll(/<mechanism\b[^>]*>([^<]+)<\/mechanism>/g)].map((match) => match[1]!.trim());
+      return features;
+    };
+    const features = await openStream();
+    report.plainWithoutTls = report.mechanisms.includes('PLAIN');
+    if (features.includes('urn:ietf:params:xml:ns:xmpp-tls')) {
+      talk.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+      await talk.until(/<proceed\b[^>]*>/, signal);
+      const raw = talk.release();
+      // The check goes on with a bad certificate too, to tell all that is wrong; what is sent is a throw-away password.
+      const secure = connectTls({ socket: raw, servername: domain, rejectUnauthorized: false });
+      await new Promise<void>((resolve, reject) => {
+        secure.once('secureConnect', resolve);
+        secure.once('error', reject);
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      });
+      report.encrypted = true;
+      report.certificateFault = secure.authorized ? '' : String((secure.authorizationError as Error | string | undefined) ?? 'not trusted').replace(/^Error: /, '');
+      socket = secure;
+      talk = new Talk(secure);
+      await openStream();
+    }
+    if (!report.mechanisms.includes('PLAIN')) return Object.assign(report, { outcome: 'no-plain', detail: report.mechanisms.join(', ') || 'none' });
+    talk.send(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${Buffer.from(`\0${username}\0${password}`).toString('base64')}</auth>`);
+    const [, failure] = await talk.until(/<success\b[^>]*>|<(?:failure|stream:error)\b[^>]*>(.*?)<\/(?:failure|stream:error)>/s, signal);
+    if (failure !== undefined) return Object.assign(report, { outcome: 'refused', detail: conditionIn(failure) });
+    return Object.assign(report, { outcome: 'in' });
+  } finally {
+    report.tookMs = Math.round(performance.now() - started);
+    socket.end('</stream:stream>');
+    socket.destroySoon();
+  }
+}
