@@ -172,8 +172,13 @@ export function plainText(element: Element): string {
   const walk = (node: Element, pre: boolean): void => {
     for (const child of node.children) {
       if (typeof child !== 'object') {
-        if (pre) write(String(child).replace(/\n+$/, ''));
-        else {
+        if (pre) {
+          const text = String(child);
+          let end = text.length;
+          while (text[end - 1] === '\n') end -= 1;
+          if (end > 0) write(text.slice(0, end));
+          breaks = Math.max(breaks, text.length - end);
+        } else {
           const text = String(child).replace(/[ \t\r\n]+/g, ' ');
           if (text.startsWith(' ')) blank = true;
           if (text.trim() !== '') {
@@ -216,7 +221,12 @@ export function markdownOf(element: Element): string {
         if (typeof child !== 'object') return escapeMarkdown(String(child).replace(/\s+/g, ' '));
         const name = child.getName();
         const text = isBlock(child) || name === 'style' || name === 'script' ? '' : inline(child);
-        const around = (mark: string): string => (text.trim() === '' ? text : text.replace(/^(\s*)([^]*?)(\s*)$/, `$1${mark}$2${mark}$3`));
+        const around = (mark: string): string => {
+          const words = text.trim();
+          if (words === '') return text;
+          const at = text.length - text.trimStart().length;
+          return text.slice(0, at) + mark + words + mark + text.slice(at + words.length);
+        };
         if (name === 'br') return '\n';
         if (name === 'strong' || name === 'b') return around('**');
         if (name === 'em' || name === 'i') return around('*');

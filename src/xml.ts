@@ -38,10 +38,10 @@ const XMLNS_NS = 'http://www.w3.org/2000/xmlns/';
 const MAX_WRITTEN_DEPTH = 256;
 
 const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\t': '&#9;', '\n': '&#10;', '\r': '&#13;' };
-const escape = (char: string): string => ESCAPES[char]!;
-const escapeText = (text: string): string => (/[&<>\r]/.test(text) ? cleanText(text).replace(/[&<>\r]/g, escape) : cleanText(text));
+const reference = (char: string): string => ESCAPES[char]!;
+const escapeText = (text: string): string => (/[&<>\r]/.test(text) ? cleanText(text).replace(/[&<>\r]/g, reference) : cleanText(text));
 // A reader turns bare tabs and line ends of an attribute into blanks (XML 1.0 §3.3.3).
-const escapeAttribute = (text: string): string => (/[&<>"\t\n\r]/.test(text) ? cleanText(text).replace(/[&<>"\t\n\r]/g, escape) : cleanText(text));
+const escapeAttribute = (text: string): string => (/[&<>"\t\n\r]/.test(text) ? cleanText(text).replace(/[&<>"\t\n\r]/g, reference) : cleanText(text));
 
 const malformed = (what: string): never => {
   throw new DomainError('invalid', `This cannot be written as XML: ${what}.`);
@@ -87,7 +87,7 @@ function write(element: Element, outer: Scope, depth: number): string {
   if (prefix === 'xmlns' || (prefix !== '' && scope[prefix] === undefined)) malformed(`the prefix of ${element.name} is not declared`);
 
   let out = `<${element.name}`;
-  let expanded: Set<string> | undefined;
+  let qualified: Set<string> | undefined;
   for (const name in element.attrs) {
     const value = element.attrs[name];
     if (value == null) continue;
@@ -95,8 +95,9 @@ function write(element: Element, outer: Scope, depth: number): string {
     if (prefix !== '' && prefix !== 'xmlns') {
       if (scope[prefix] === undefined) malformed(`the prefix of ${name} is not declared`);
       const key = `${scope[prefix]} ${local}`;
-      if (expanded?.has(key)) malformed(`${name} is there twice`);
-      (expanded ??= new Set()).add(key);
+      qualified ??= new Set();
+      if (qualified.has(key)) malformed(`${name} is there twice`);
+      qualified.add(key);
     }
     out += ` ${name}="${escapeAttribute(String(value))}"`;
   }

@@ -145,7 +145,8 @@ const VERBS = new Map<string, EntryVerb>(
 const MAX_LINKS = 50;
 const MAX_TAGS = 50;
 
-const lastPart = (uri: string): string => uri.trim().replace(/\/+$/, '').split('/').at(-1)!.toLowerCase();
+// Bounded before it is looked at: a pattern that is anchored at the end takes quadratic time on a long run of slashes.
+const lastPart = (uri: string): string => uri.trim().slice(0, 200).replace(/\/+$/, '').split('/').at(-1)!.toLowerCase();
 const textOf = (element: Element | undefined): string | null => element?.getText().trim() || null;
 const typeOf = (element: Element): string => (element.attrs.type ?? 'text').trim().toLowerCase();
 

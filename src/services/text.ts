@@ -45,8 +45,9 @@ function collectTags(element: Element, tags = new Set<string>()): Set<string> {
       continue;
     }
     for (const [, word] of child.matchAll(TAG)) {
+      if (tags.size === MAX_TAGS || [...word!].length > MAX_TAG_LENGTH) continue;
       const tag = word!.normalize('NFC').toLowerCase().replace(/-+$/, '');
-      if (tags.size < MAX_TAGS && [...tag].length <= MAX_TAG_LENGTH && /\p{L}/u.test(tag)) tags.add(tag);
+      if (/\p{L}/u.test(tag)) tags.add(tag);
     }
   }
   return tags;

@@ -264,6 +264,25 @@ describe('reading', () => {
     expect(decoded.tags).toHaveLength(50);
   });
 
+  // Each is read in time that grows with its length; where it grew with the square, the test would run into its time limit.
+  const long = (part: string): string => `${part.repeat(Math.floor(250_000 / part.length))}x`;
+  test.each(['-', '/', ' ', '\n', '#', '*', '_', '&', '1.', '@', ':'])('a very long run of %j is read at once, wherever it stands', (part) => {
+    const text = long(part);
+    const place = (...children: Element[]): void => {
+      expect(decodeEntry(entry(...children)).title).toBe('T');
+    };
+    const html = text.slice(-60_000);
+    place(xml('content', null, text), activity('verb', text), activity('object', activity('object-type', text)), rule('grant', text, text, text));
+    place(xml('content', { type: 'xhtml' }, xml('b', null, text), xml('pre', null, text), xml('code', null, text), xml('a', { href: `https://e.test/${text}` }, text)));
+    place(xml('content', { type: 'html' }, `<b>${html}</b><pre>${html}</pre>`), xml('category', { term: text }), xml('link', { href: text }), xml('published', null, text));
+    expect(decodeEntry(xml('entry', { xmlns: NS.ATOM }, xml('title', null, text))).text.length).toBeGreaterThan(0);
+  });
+
+  test('a very long run of breaks in bold text is read at once', () => {
+    const breaks = Array.from({ length: 50_000 }, () => xml('br'));
+    expect(decodeEntry(entry(xml('content', { type: 'xhtml' }, xml('b', null, 'a', ...breaks, 'b')))).text).toMatch(/^\*\*a\n+b\*\*$/);
+  });
+
   let deep = xml('b');
   for (let depth = 0; depth < 20_000; depth += 1) deep = xml('b', null, deep);
   test.each([

@@ -115,7 +115,7 @@ const HOSTILE = [
   'https://e.test/<script>alert(1)</script> https://e.test/"onclick="alert(1)"',
   'http://\u0001 http:// https://[ https://%zz https://e.test:99999999/',
 ];
-const EXHAUSTING = ['[', '![', '>', '*a ', '**a ', '`a', '- ', '1. ', '    - ', '|', '<', '&', '#', '<b>', '[a](', '[a][', '~~', '_a', '\\', '"', 'a\n', '* a\n', '<a@', 'https://'].map((part) => [part, part.repeat(20_000).slice(0, 65_536)] as const);
+const EXHAUSTING = ['[', '![', '>', '*a ', '**a ', '`a', '- ', '1. ', '    - ', '|', '<', '&', '#', '<b>', '[a](', '[a][', '~~', '_a', '\\', '"', 'a\n', '* a\n', '<a@', 'https://', '-', ' ', '\u00a0', '#a-', '.', '(', '<br>', '~', ':', '@', 'a.b/'].map((part) => [part, part.repeat(20_000).slice(0, 65_536)] as const);
 
 describe('hostile text', () => {
   test.each(HOSTILE)('%j as Markdown comes out clean', (text) => {
@@ -136,7 +136,7 @@ describe('hostile text', () => {
   });
 
   test('lists and quotes may be nested as deep as people do', () => {
-    expect(html('> '.repeat(8) + 'a')).toContain('<blockquote>\n'.repeat(8));
+    expect(html(`${'> '.repeat(8)}a`)).toContain('<blockquote>\n'.repeat(8));
   });
 
   test('any text at all has a clean result', () => {
