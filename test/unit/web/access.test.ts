@@ -1,0 +1,111 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { saveRelationship } from '../../../src/store/relationships.js';
+import type { Post } from '../../../src/domain/post.js';
+import { type AudienceName, arrange, CELLS, maySee, VIEWERS, type ViewerName } from '../../support/access-matrix.js';
+import { type Browser, type Site, startSite } from '../../support/web.js';
+
+/** Does the page or document of this path show the post to this browser? */
+type Shows = (browser: Browser, post: Post) => Promise<boolean>;
+
+const shows =
+  (url: (post: Post) => string, headers: Record<string, string> = {}): Shows =>
+  async (browser, post) => {
+    return (await browser.get(url(post), headers)).text.includes(post.title);
+  };
+
+/** The paths on which a post is shown to whom may see it. */
+const PATHS: Record<string, Shows> = {
+  '/posts/:guid as a page': shows(({ guid }) => `/posts/${guid}`),
+  '/posts/:guid as Activity Streams 2.0': shows(({ guid }) => `/posts/${guid}`, { Accept: 'application/activity+json' }),
+  '/posts/:guid as Atom': shows(({ guid }) => `/posts/${guid}`, { Accept: 'application/atom+xml' }),
+  '/u/:name': shows(() => '/u/alice'),
+};
+/** The same for everyone: what nobody in particular may see. */
+const PUBLIC_PATHS: Record<string, Shows> = {
+  '/u/:name/feed.atom': shows(() => '/u/alice/feed.atom'),
+  '/u/:name/feed.json': shows(() => '/u/alice/feed.json'),
+};
+/** For the author alone. */
+const OWN_PATHS: Record<string, Shows> = {
+  '/posts/:guid/edit': shows(({ guid }) => `/posts/${guid}/edit`),
+  '/posts/:guid/delete': shows(({ guid }) => `/posts/${guid}/delete`),
+};
+/** GET routes that show no posts of others. `/` is tried apart, because it shows only those whom one follows. */
+const OTHER_PATHS = (
+  '/ /welcome /contacts /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
+  '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt'
+).split(' ');
+
+let site: Site;
+let posts: Record<AudienceName, Post>;
+const browsers = {} as Record<ViewerName, Browser>;
+
+beforeAll(async () => {
+  site = await startSite();
+  const people: Partial<Record<ViewerName, number>> = {};
+  for (const viewer of VIEWERS) {
+    if (viewer === 'nobody') browsers[viewer] = site.browser();
+    else {
+      const member = await site.member(viewer === 'author' ? 'alice' : viewer.replaceAll(' ', '-'));
+      browsers[viewer] = member;
+      people[viewer] = member.account.actorId;
+    }
+  }
+  posts = await arrange(site.ctx, people.author!, people);
+  // All of them follow her, so that the stream would show what the check lets through.
+  await site.ctx.store.transaction(async (tx) => {
+    for (const viewer of VIEWERS) {
+      const actorId = people[viewer];
+      if (actorId === undefined || viewer === 'author') continue;
+      await saveRelationship(tx, { actorId, otherId: people.author!, follower: 'none', following: 'on', addedAt: null, blockedAt: viewer === 'blocker' ? 1 : null });
+    }
+  });
+});
+afterAll(() => site.stop());
+
+describe.each(Object.keys(PATHS))('%s', (name) => {
+  test.each(CELLS)('$viewer, post for $audience: $sees', async ({ viewer, audience, sees }) => {
+    expect(await PATHS[name]!(browsers[viewer], posts[audience])).toBe(sees);
+  });
+});
+
+describe('/ (the stream of those who follow)', () => {
+  test.each(CELLS.filter(({ viewer }) => viewer !== 'nobody'))('$viewer, post for $audience: $sees', async ({ viewer, audience, sees }) => {
+    expect((await browsers[viewer].get('/')).text.includes(posts[audience].title)).toBe(sees);
+  });
+});
+
+describe.each(Object.keys(PUBLIC_PATHS))('%s', (name) => {
+  test.each(CELLS)('$viewer, post for $audience: only what is public', async ({ viewer, audience }) => {
+    expect(await PUBLIC_PATHS[name]!(browsers[viewer], posts[audience])).toBe(maySee('nobody', audience));
+  });
+});
+
+describe.each(Object.keys(OWN_PATHS))('%s', (name) => {
+  test.each(CELLS)('$viewer, post for $audience: only the author', async ({ viewer, audience }) => {
+    expect(await OWN_PATHS[name]!(browsers[viewer], posts[audience])).toBe(viewer === 'author');
+  });
+});
+
+test.each(CELLS.filter(({ sees }) => !sees))('to $viewer a post for $audience looks like one that does not exist', async ({ viewer, audience }) => {
+  const answers = await Promise.all([posts[audience].guid, 'f'.repeat(32)].map((guid) => browsers[viewer].get(`/posts/${guid}`, { Accept: 'application/json' })));
+  expect(answers.map(({ status }) => status)).toEqual([404, 404]);
+  expect({ ...answers[0]!.body, instance: '' }).toEqual({ ...answers[1]!.body, instance: '' });
+});
+
+test('the number of posts on a profile counts only what its reader may see', async () => {
+  const numbers = await Promise.all((['author', 'stranger', 'blocked'] as const).map(async (viewer) => /(\d+)<\/b>\s*posts?|<b>(\d+)/.exec((await browsers[viewer].get('/u/alice')).text)?.[0].replace(/\D/g, '')));
+  expect(numbers[0]).toBe('3');
+  expect(numbers.slice(1)).not.toContain('3');
+});
+
+test('every GET route is in this matrix', () => {
+  const folder = path.resolve(import.meta.dirname, '../../../src/web');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => /^(app|routes\/.*)\.tsx?$/.test(file));
+  const routes = files.flatMap((file) => [...readFileSync(path.join(folder, file), 'utf8').matchAll(/\b(?:app|router)\.get\(\s*(\[[^\]]*\]|'[^']*')/g)].flatMap(([, list]) => [...list!.matchAll(/'([^']+)'/g)].map((match) => match[1]!)));
+  const listed = [...Object.keys(PATHS).map((name) => name.split(' ')[0]!), ...Object.keys(PUBLIC_PATHS), ...Object.keys(OWN_PATHS), ...OTHER_PATHS];
+  const unlisted = routes.filter((route) => !listed.includes(route) && !route.startsWith('/.well-known/') && !route.startsWith('/assets/') && !route.startsWith('/nodeinfo'));
+  expect(routes).toContain('/posts/:guid');
+  expect(unlisted).toEqual([]);
+});
