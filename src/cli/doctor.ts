@@ -163,7 +163,12 @@ async function checkComponent(config: Config, service: Service | null): Promise<
     const answer = await probeComponent(config.component, config.domain, config.component.secret);
     const known: Record<string, Check> = {
       accepted: ok(name, `${where}: it lets us in.`),
-      'not-authorized': bad(name, `${where}: wrong secret.`, 'DX_COMPONENT_SECRET and the secret in the configuration of the XMPP server must be the same; restart that server after a change.'),
+      'not-authorized': bad(
+        name,
+        `${where}: wrong secret.`,
+        // COMPAT ejabberd 23.01: it says the same when it has no component of this name.
+        'DX_COMPONENT_SECRET and the secret in the configuration of the XMPP server must be the same, and ejabberd must have a component of this name; restart that server after a change.',
+      ),
       conflict: bad(name, `${where}: another component is connected under this name.`, 'Is diaspora-x running twice, or elsewhere? Stop one of them.'),
       'host-unknown': bad(name, `${where}: the server has no component of this name.`, 'Add it there (dx snippet prints the lines) and restart that server; or mend DX_DOMAIN.'),
     };

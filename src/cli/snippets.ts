@@ -1,6 +1,7 @@
 // Configuration to paste into an XMPP server, with this installation's values. servers.md says why each line is there.
 import { createHmac } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import type { Config, HostPort } from '../config.js';
 
@@ -27,6 +28,9 @@ function component(config: Config): HostPort & { secret: string } {
   // Derived, so that it is the same each time this is printed.
   return { host: '127.0.0.1', port: 5347, secret: createHmac('sha256', config.secret).update('component secret for a snippet').digest('hex') };
 }
+
+/** What the server listens on, to be reached under that host name. */
+const interfaceOf = (host: string): string => (isIP(host) ? host : host === 'localhost' ? '127.0.0.1' : '0.0.0.0');
 
 /** What must stand in this program's own configuration for the snippet to fit. */
 function ourSide(config: Config, mark: string, chatDomain: string): string {
@@ -55,7 +59,7 @@ VirtualHost ${quoted(config.chatDomain)}
 	authentication = "diaspora_x"
 	diaspora_x_auth_url = ${quoted(`http://${at(config.authListen)}`)}
 	diaspora_x_auth_secret = ${quoted(config.authSecret)}
-`;
+${config.domain.endsWith(`.${config.chatDomain}`) ? '' : `	-- Not a subdomain, so it must be named for chat apps to find it.\n	disco_items = { { ${quoted(config.domain)}, "diaspora-x" } }\n`}`;
   return `-- diaspora-x for Prosody 0.12 or later: save as /etc/prosody/conf.d/diaspora-x.cfg.lua (chmod 640, group prosody), then restart Prosody.
 -- A VirtualHost ${quoted(config.chatDomain || 'of yours')} that stands elsewhere must go: each host is set in one place.
 ${ourSide(config, '--', config.chatDomain)}
@@ -69,7 +73,7 @@ c2s_stanza_size_limit = 65536
 c2s_require_encryption = true
 allow_unencrypted_plain_auth = false
 
-component_interfaces = { ${quoted(host)} }
+component_interfaces = { ${quoted(interfaceOf(host))} }
 component_ports = { ${port} }
 
 ${chat}
@@ -89,7 +93,7 @@ listen:
   # The component. Keep the other entries of your "listen".
   -
     port: ${port}
-    ip: ${quoted(host)}
+    ip: ${quoted(interfaceOf(host))}
     module: ejabberd_service
     backlog: 128
     access: all

@@ -1,0 +1,161 @@
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { createAuthEndpoint } from '../../../src/auth/endpoint.js';
+import { type Check, examine, formatChecks } from '../../../src/cli/doctor.js';
+import { probeLogin } from '../../../src/cli/xmpp-probe.js';
+import type { Config } from '../../../src/config.js';
+import { type TestContext, testContext } from '../../support/context.js';
+
+const closers: (() => void)[] = [];
+const listen = async (server: Server): Promise<number> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+};
+/** A server that says these texts, one after each thing it is told. */
+const says = (...answers: string[]) => {
+  const sockets = new Set<Socket>();
+  closers.push(() => sockets.forEach((socket) => socket.destroy()));
+  return listen(
+    createServer((socket) => {
+      sockets.add(socket);
+      let next = 0;
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        const answer = answers[next++];
+        if (answer === undefined) socket.destroy();
+        else socket.write(answer);
+      });
+    }),
+  );
+};
+const STREAM = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='abc'>";
+
+describe('dx doctor', () => {
+  let ctx: TestContext;
+  let config: Config;
+  beforeEach(async () => {
+    ctx = await testContext({ DX_PUBLIC_URL: 'http://127.0.0.1:1', DX_LISTEN: '127.0.0.1:1', DX_AUTH_LISTEN: '127.0.0.1:1' });
+    config = { ...ctx.config, databaseUrl: `sqlite:${path.join(ctx.config.stateDir, 'test.sqlite')}` };
+    const { openStore } = await import('../../../src/store/database.js');
+    const store = await openStore(config.databaseUrl, ctx.log);
+    await store.migrate();
+    await store.close();
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0)) close();
+    await ctx.close();
+  });
+
+  const checkOf = async (name: string, changed: Partial<Config> = {}): Promise<Check> => {
+    const checks = await examine({ ...config, ...changed });
+    for (const check of checks) if (check.state !== 'ok') expect(check.remedy).toBeTruthy();
+    return checks.find((check) => check.name === name)!;
+  };
+
+  test('an installation that does not run has no failure, and says what was not tried', async () => {
+    const checks = await examine(config);
+    expect(checks.filter((check) => check.state === 'fail')).toEqual([]);
+    expect(checks.find((check) => check.name === 'service')).toMatchObject({ state: 'warn', remedy: expect.stringContaining('dx serve') });
+    expect(checks.find((check) => check.name === 'database')).toMatchObject({ text: expect.stringMatching(/a commit takes \d+\.\d ms/) });
+    expect(formatChecks(checks)).toMatch(/\n\n\d ok, \d to look at, 0 failed\n$/);
+  });
+
+  test('the commits that it times leave nothing', async () => {
+    await examine(config);
+    const { openStore } = await import('../../../src/store/database.js');
+    const store = await openStore(config.databaseUrl, ctx.log);
+    expect(await store.query('select * from sessions')).toEqual([]);
+    await store.close();
+  });
+
+  test.each<[string, Partial<Config>, RegExp]>([
+    ['http for the world', { publicUrl: 'http://social.test' }, /openly/],
+    ['another host than the domain', { publicUrl: 'https://www.social.test' }, /handles end in social\.test/],
+    ['a registration that does not exist yet', { registration: 'invite' }, /nobody can sign up/],
+  ])('configuration: %s is a warning', async (_, changed, text) => {
+    expect(await checkOf('configuration', changed)).toMatchObject({ state: 'warn', text: expect.stringMatching(text) });
+  });
+
+  test('a state folder that others may enter is a warning, one that cannot be made a failure', async () => {
+    chmodSync(config.stateDir, 0o755);
+    expect(await checkOf('state folder')).toMatchObject({ state: 'warn' });
+    writeFileSync(path.join(config.stateDir, 'file'), '');
+    expect(await checkOf('state folder', { stateDir: path.join(config.stateDir, 'file', 'x') })).toMatchObject({ state: 'fail' });
+  });
+
+  test('a database that does not answer is a failure, and the other checks go on', async () => {
+    const checks = await examine({ ...config, databaseUrl: 'postgres://dx:canary@127.0.0.1:1/dx' });
+    expect(checks.find((check) => check.name === 'database')).toMatchObject({ state: 'fail' });
+    expect(checks.find((check) => check.name === 'mail')).toMatchObject({ state: 'ok' });
+    expect(JSON.stringify(checks)).not.toContain('canary');
+  });
+
+  test('waiting migrations are a warning, a newer database a failure', async () => {
+    expect(await checkOf('migrations', { databaseUrl: `sqlite:${path.join(config.stateDir, 'fresh.sqlite')}` })).toMatchObject({ state: 'warn', remedy: expect.stringContaining('dx migrate') });
+    const { openStore } = await import('../../../src/store/database.js');
+    const store = await openStore(config.databaseUrl, ctx.log);
+    await store.transaction((tx) => tx.query("insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')"));
+    await store.close();
+    expect(await checkOf('migrations')).toMatchObject({ state: 'fail', text: expect.stringContaining('newer') });
+  });
+
+  test.each([
+    ['<handshake/>', 'ok', /lets us in/],
+    ['<handshake></handshake>', 'ok', /lets us in/],
+    ["<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text>no</text></stream:error></stream:stream>", 'fail', /wrong secret/],
+    ["<stream:error><text xmlns='x'>busy</text><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", 'fail', /another component is connected/],
+    ["<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", 'fail', /no component of this name/],
+    ["<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", 'fail', /"see-other-host"/],
+  ])('component: %s is %s', async (answer, state, text) => {
+    const port = await says(STREAM, answer);
+    expect(await checkOf('XMPP component', { component: { host: '127.0.0.1', port, secret: 'x' } })).toMatchObject({ state, text: expect.stringMatching(text) });
+  });
+
+  test('component: a server that hangs up, or speaks something else, is a failure', async () => {
+    const web = await listen(createHttpServer() as unknown as Server); // answers 400 and closes
+    for (const port of [await says(), web]) {
+      expect(await checkOf('XMPP component', { component: { host: '127.0.0.1', port, secret: 'x' } })).toMatchObject({ state: 'fail', text: expect.stringContaining('closed the connection') });
+    }
+  });
+
+  test('component: while the service runs, its own word counts and no second connection is made', async () => {
+    let connections = 0;
+    const port = await listen(
+      createServer((socket) => {
+        connections++;
+        socket.destroy();
+      }),
+    );
+    for (const ok of [true, false]) {
+      const web = await listen(createHttpServer((_, response) => void response.end(JSON.stringify({ ready: ok, parts: { component: { ok, text: 'wrong secret' } } }))) as unknown as Server);
+      expect(await checkOf('XMPP component', { listen: { host: '127.0.0.1', port: web }, component: { host: '127.0.0.1', port, secret: 'x' } })).toMatchObject({ state: ok ? 'ok' : 'fail' });
+    }
+    expect(connections).toBe(0);
+  });
+
+  test('auth endpoint: ours is good, one with another secret or another program is a failure', async () => {
+    const endpoint = await listen(createHttpServer(createAuthEndpoint(ctx)) as unknown as Server);
+    const authListen = { host: '127.0.0.1', port: endpoint };
+    expect(await checkOf('auth endpoint', { authListen })).toMatchObject({ state: 'ok' });
+    expect(await checkOf('auth endpoint', { authListen, authSecret: 'another' })).toMatchObject({ state: 'fail', text: expect.stringContaining('secret') });
+    const stranger = await listen(createHttpServer((_, response) => void response.end('hello')) as unknown as Server);
+    expect(await checkOf('auth endpoint', { authListen: { host: '127.0.0.1', port: stranger } })).toMatchObject({ state: 'fail', text: expect.stringContaining('another program') });
+    expect(await checkOf('auth endpoint', { chatDomain: '' })).toMatchObject({ state: 'ok' });
+  });
+
+  test('mail: files for nobody are a warning, a folder or server that fails is a failure', async () => {
+    expect(await checkOf('mail', { publicUrl: 'https://social.test' })).toMatchObject({ state: 'warn' });
+    expect(await checkOf('mail', { mailUrl: 'smtp://u:canary@127.0.0.1:1' })).toMatchObject({ state: 'fail', text: expect.not.stringContaining('canary') });
+    mkdirSync(path.join(config.stateDir, 'd'));
+    writeFileSync(path.join(config.stateDir, 'd', 'f'), '');
+    expect(await checkOf('mail', { mailUrl: `file:${path.join(config.stateDir, 'd', 'f')}` })).toMatchObject({ state: 'fail' });
+  });
+
+  test('a chat server without PLAIN is recognised', async () => {
+    const port = await says("<stream:stream id='1'><stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism></mechanisms></stream:features>");
+    expect(await probeLogin({ host: '127.0.0.1', port }, 'chat.test', 'alice', 'x')).toMatchObject({ outcome: 'no-plain', detail: 'SCRAM-SHA-1' });
+  });
+});
