@@ -80,7 +80,9 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
     const [{ openContext }, { createLog }] = await Promise.all([import('./context.js'), import('../log.js')]);
     // Commands speak in sentences; lines for machines only where something is odd, or when asked for.
     const level = settings.logLevel === 'info' ? 'warn' : settings.logLevel;
-    const { ctx, close } = await openContext(settings, { log: createLog(level) });
+    const { ctx, close } = await openContext(settings, { log: createLog(level) }).catch((error: Error & { cause?: Error }) => {
+      throw new Failure(`The database cannot be opened (${error.cause?.message || error.message}). Look at DX_DATABASE_URL; dx doctor tells more.`);
+    });
     try {
       if (mustBeReady) await checkReady(ctx);
       await work(ctx);
