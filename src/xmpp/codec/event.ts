@@ -1,0 +1,53 @@
+// XEP-0060 §7.1.2.1 and §12: event notifications; XEP-0203 Delayed Delivery, version 2.0.
+import { NS } from '../../formats/namespaces.js';
+import { type Element, serialize, xml } from '../../xml.js';
+
+/** One item of an event: with payload it is there, without it was retracted. */
+export interface EventItem {
+  id: string;
+  payload: Element | null;
+}
+
+export interface Event {
+  /** Our bare JID: sender and publisher. */
+  from: string;
+  /** The stanza's id, by which a bounce is known. */
+  id: string;
+  node: string;
+  items: EventItem[];
+  /** When it happened, if not just now: milliseconds UTC. */
+  delayedSince?: number;
+}
+
+/** The message, without its recipient. Headlines are not kept for people who are offline (XEP-0060 §7.1.2.1, both servers). */
+export const encodeEvent = ({ from, id, node, items, delayedSince }: Event): Element =>
+  xml(
+    'message',
+    { from, type: 'headline', id },
+    xml(
+      'event',
+      { xmlns: NS.PUBSUB_EVENT },
+      xml(
+        'items',
+        { node },
+        items.map((item) => (item.payload ? xml('item', { id: item.id, publisher: from }, item.payload) : xml('retract', { id: item.id }))),
+      ),
+    ),
+    delayedSince !== undefined && xml('delay', { xmlns: NS.DELAY, from, stamp: new Date(delayedSince).toISOString() }),
+  );
+
+const PLAIN = /^[\w@.+=/\\ ()#!,;:*~$%^?|{}[\]-]*$/;
+
+/** An attribute's value as it stands between double quotes. */
+const attribute = (text: string): string => (PLAIN.test(text) ? text : serialize(xml('x', { v: text })).slice('<x v="'.length, -'"/>'.length));
+
+/**
+ * A stanza that goes to many: written once, only `to` is put in for each.
+ * @param stanza has no `to`
+ */
+export function forMany(stanza: Element): (to: string) => string {
+  const text = serialize(stanza);
+  const at = 1 + stanza.name.length;
+  const [head, tail] = [text.slice(0, at), text.slice(at)];
+  return (to) => `${head} to="${attribute(to)}"${tail}`;
+}

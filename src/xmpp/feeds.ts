@@ -1,0 +1,245 @@
+// Notifications (XEP-0060 §7.1.2, XEP-0163 §4.3): a post, an edit or a retraction to everyone on one server who is to hear of it now.
+// Explicit subscriptions get it at their bare JID; followers by presence at each resource that asked for NODE+notify; nobody both ways.
+import type { Activity } from '../domain/activity.js';
+import type { Actor } from '../domain/actor.js';
+import { DeliveryError, DomainError } from '../domain/errors.js';
+import { type Guid, newGuid } from '../domain/guid.js';
+import type { Post } from '../domain/post.js';
+import type { Context } from '../services/context.js';
+import { listPostsBy } from '../services/stream.js';
+import { findActor, findLocalActor } from '../store/actors.js';
+import { bounced, findActivity } from '../store/ledger.js';
+import { findPostForDelivery } from '../store/posts.js';
+import { deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
+import { componentJidOf, hostOf, type Jid } from './addresses.js';
+import { encodeEvent, forMany } from './codec/event.js';
+import { Lanes } from './lanes.js';
+import { eventId } from './messages.js';
+import type { InterestsOf } from './presence/interests.js';
+import type { KnownPresence, Resource } from './presence/known.js';
+import type { WarmUp } from './presence/warm-up.js';
+import { encodePost, profileItems } from './pubsub/nodes.js';
+import { FEED_NODES, type FeedNodeName, PROFILE_NODES, type ProfileNodeName } from './pubsub/rules.js';
+import type { Transport } from './transport.js';
+
+/** relations.md: what a follower who was away gets when he comes back. */
+const CATCH_UP_POSTS = 20;
+/** How long a subscription rests after its events came back: doubling from the first to the last. */
+const PAUSE_MS = { min: 60_000, max: 24 * 3_600_000 };
+const MAX_PAUSED = 50_000;
+/** How many stanzas go out between two looks at the queue. */
+const BURST = 64;
+
+/** What feeds.ts needs of the rest of this folder. */
+export interface FeedsParts {
+  transport: Transport;
+  known: KnownPresence;
+  interests: InterestsOf;
+  warmUp: WarmUp;
+}
+
+export class Feeds {
+  /** Author and host: a delivery and what a follower gets on coming online never overtake each other. */
+  readonly #lanes = new Lanes();
+  /** What has left for a follower but has not passed the barrier yet, by `actorId/jid`. */
+  readonly #underway = new Map<string, Guid>();
+  /** Whose events came back (`LOCAL/BARE-JID`), and how often in a row. */
+  readonly #paused = new Map<string, number>();
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly parts: FeedsParts,
+  ) {}
+
+  /** What was underway is lost with the connection. */
+  forgetUnderway(): void {
+    this.#underway.clear();
+  }
+
+  /**
+   * Brings an activity to everyone on the host.
+   * @returns how many bare JIDs
+   * @throws DeliveryError
+   */
+  async deliver(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
+    await this.parts.warmUp.hostReady(host);
+    try {
+      return await this.#lanes.run(`${activity.actorId}/${host}`, () => this.#deliverNow(activity, host, signal));
+    } catch (error) {
+      if (error instanceof DomainError) throw new DeliveryError(error.message, error.code === 'too-large' || error.code === 'invalid');
+      throw error;
+    }
+  }
+
+  async #deliverNow(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
+    const { ctx, parts } = this;
+    const [post, author] = await Promise.all([findPostForDelivery(ctx.store, activity.postGuid), findActor(ctx.store, activity.actorId)]);
+    // What was retracted in between is not told any more; the retraction has a delivery of its own.
+    if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return 0;
+    const targets = await deliveryTargets(ctx.store, post, host);
+    const now = ctx.now();
+
+    const to = new Map<FeedNodeName, string[]>(FEED_NODES.map((node) => [node, []]));
+    const people = new Set<string>();
+    const explicit = new Set<string>();
+    for (const { jid, node, pausedUntil } of targets.subscriptions) {
+      const recipients = to.get(node as FeedNodeName);
+      if (!recipients) continue;
+      explicit.add(`${node} ${jid}`);
+      if (pausedUntil !== null && pausedUntil > now) continue;
+      recipients.push(jid);
+      people.add(jid);
+    }
+    const reached: string[] = [];
+    for (const leg of targets.legs) {
+      const resources = parts.known.resources(author.username, leg.jid);
+      if (resources.length === 0 || (activity.verb === 'post' && this.#sentUpTo(leg) >= post.guid)) continue;
+      let wants = false;
+      for (const resource of resources) {
+        const interests = parts.interests.known(resource);
+        for (const node of FEED_NODES) {
+          if (!interests.has(node)) continue;
+          wants = true;
+          if (!explicit.has(`${node} ${leg.jid}`)) to.get(node)!.push(resource.jid);
+        }
+      }
+      if (!wants) continue;
+      reached.push(leg.jid);
+      people.add(leg.jid);
+    }
+
+    for (const [node, recipients] of to) {
+      if (recipients.length > 0) await this.#sendAll(await this.#event(activity, post, author, node), recipients, signal);
+    }
+    if (people.size > 0) await parts.transport.barrier();
+    if (reached.length > 0) await ctx.store.transaction((tx) => markSent(tx, author.id, reached, activity.id));
+    return people.size;
+  }
+
+  async #event(activity: Activity, post: Post, author: Actor, node: FeedNodeName): Promise<(to: string) => string> {
+    const item = activity.verb === 'delete' ? { id: post.guid, payload: null } : await encodePost(this.ctx, node, { post, author });
+    return forMany(encodeEvent({ from: componentJidOf(author, this.ctx.config.domain), id: eventId(activity.id), node, items: [item] }));
+  }
+
+  /** Nothing is waited for but the server's reading. */
+  async #sendAll(stanza: (to: string) => string, recipients: string[], signal?: AbortSignal): Promise<void> {
+    const { transport } = this.parts;
+    for (let sent = 0; sent < recipients.length; sent++) {
+      transport.sendRaw(stanza(recipients[sent]!));
+      if (sent % BURST !== BURST - 1 || !transport.crowded) continue;
+      await transport.roomy();
+      signal?.throwIfAborted();
+    }
+  }
+
+  #sentUpTo(leg: { actorId: number; jid: string; lastGuid: Guid | null }): Guid {
+    const underway = this.#underway.get(`${leg.actorId}/${leg.jid}`) ?? '';
+    return leg.lastGuid !== null && leg.lastGuid > underway ? leg.lastGuid : underway;
+  }
+
+  /**
+   * A follower by presence came online and wants to hear of the feed: he gets what he missed since the last that was sent to him.
+   * Only new posts: edits and ends of older ones he finds when he looks them up.
+   */
+  async catchUp(actor: Actor, bareJid: string, resource: Resource): Promise<void> {
+    const { ctx, parts } = this;
+    const interests = parts.interests.known(resource);
+    const nodes = FEED_NODES.filter((node) => interests.has(node));
+    if (nodes.length === 0) return;
+    const newest = await this.#lanes.run(`${actor.id}/${hostOf(bareJid)}`, async () => {
+      const leg = await findLeg(ctx.store, actor.id, bareJid);
+      if (!leg || leg.inbound !== 'on') return null;
+      const since = this.#sentUpTo(leg);
+      if (since === '') return newGuid(ctx.now()); // from now on
+      const missed = (await listPostsBy(ctx, { actorId: leg.personId }, actor, { newer: since, limit: CATCH_UP_POSTS })).reverse();
+      for (const view of missed) {
+        for (const node of nodes) {
+          const item = await encodePost(ctx, node, view);
+          const from = componentJidOf(actor, ctx.config.domain);
+          const event = encodeEvent({ from, id: `c-${view.post.guid}`, node, items: [item], delayedSince: view.post.editedAt ?? view.post.createdAt });
+          parts.transport.sendRaw(forMany(event)(resource.jid));
+        }
+      }
+      const last = missed.at(-1)?.post.guid ?? null;
+      if (last !== null) this.#underway.set(`${actor.id}/${bareJid}`, last);
+      return last;
+    });
+    if (newest === null) return;
+    await parts.transport.barrier();
+    await ctx.store.transaction((tx) => markSent(tx, actor.id, [bareJid], newest));
+    const key = `${actor.id}/${bareJid}`;
+    if (this.#underway.get(key) === newest) this.#underway.delete(key);
+  }
+
+  /** The last items of the profile nodes that a resource asked for (XEP-0163 §4.3.4: once, when it comes online). */
+  sendProfile(actor: Actor, to: Resource): void {
+    const interests = this.parts.interests.known(to);
+    for (const node of PROFILE_NODES) if (interests.has(node)) this.#profileEvent(actor, node)?.(to.jid);
+  }
+
+  #profileEvent(actor: Actor, node: ProfileNodeName): ((to: string) => void) | null {
+    const items = profileItems(this.ctx, node, actor);
+    if (items.length === 0) return null;
+    const stanza = forMany(encodeEvent({ from: componentJidOf(actor, this.ctx.config.domain), id: `p-${actor.id}`, node, items }));
+    return (to) => this.parts.transport.sendRaw(stanza(to));
+  }
+
+  /** A name or summary has changed: tells all who subscribed to a profile node or asked for it by their caps. */
+  async profileChanged(actorId: number): Promise<void> {
+    const { ctx, parts } = this;
+    const actor = await findActor(ctx.store, actorId);
+    if (!actor?.isLocal) return;
+    const [legs, subscriptions] = await Promise.all([legsOfActor(ctx.store, actorId), findSubscriptions(ctx.store, { actorId })]);
+    for (const node of PROFILE_NODES) {
+      const send = this.#profileEvent(actor, node);
+      if (!send) continue;
+      const bare = subscriptions.filter((one) => one.node === node && one.state === 'subscribed').map(({ jid }) => jid);
+      const full = legs
+        .filter((leg) => leg.inbound === 'on' && !bare.includes(leg.jid))
+        .flatMap((leg) => parts.known.resources(actor.username, leg.jid))
+        .filter((resource) => parts.interests.known(resource).has(node))
+        .map(({ jid }) => jid);
+      for (const to of [...bare, ...full]) {
+        send(to);
+        if (parts.transport.crowded) await parts.transport.roomy();
+      }
+    }
+    await parts.transport.barrier();
+  }
+
+  /** An event came back. It pauses what goes to that address and is owed to a follower again; it never removes anybody. */
+  async bounced({ activityId, condition }: { activityId: Guid; condition: string }, to: Jid, from: Jid): Promise<void> {
+    const { ctx } = this;
+    const [activity, actor] = await Promise.all([findActivity(ctx.store, activityId), findLocalActor(ctx.store, to.local)]);
+    if (!activity || !actor || activity.actorId !== actor.id) return;
+    ctx.log.info({ activityId, jid: from.bare, condition }, 'an event came back');
+    this.parts.known.unavailable(to.local, from);
+    const key = `${to.local}/${from.bare}`;
+    const times = (this.#paused.get(key) ?? 0) + 1;
+    if (times > 1 || this.#paused.size < MAX_PAUSED) this.#paused.set(key, times);
+    const pausedUntil = ctx.now() + Math.min(PAUSE_MS.max, PAUSE_MS.min * 2 ** (times - 1));
+    await ctx.store.transaction(async (tx) => {
+      // A full JID that is gone says nothing about the bare one.
+      if (from.resource === '') {
+        for (const subscription of await findSubscriptions(tx, { actorId: actor.id, jid: from.bare })) await upsertSubscription(tx, { ...subscription, pausedUntil });
+      }
+      const leg = await findLeg(tx, actor.id, from.bare);
+      if (leg?.lastGuid && activity.verb === 'post' && leg.lastGuid >= activity.postGuid) await saveLeg(tx, { ...leg, lastGuid: justBefore(activity.postGuid) });
+      // Only what concerns the whole server is the fate of the delivery.
+      if (condition.startsWith('remote-server-')) await bounced(tx, { activityId, protocol: 'xmpp', host: from.domain, at: ctx.now(), error: condition });
+    });
+  }
+
+  /** Whoever shows up is no longer paused. */
+  async seen(to: Jid, from: Jid): Promise<void> {
+    if (!this.#paused.delete(`${to.local}/${from.bare}`)) return;
+    const actor = await findLocalActor(this.ctx.store, to.local);
+    if (!actor) return;
+    await this.ctx.store.transaction(async (tx) => {
+      for (const subscription of await findSubscriptions(tx, { actorId: actor.id, jid: from.bare })) await upsertSubscription(tx, { ...subscription, pausedUntil: null });
+    });
+  }
+}
+
+/** The greatest guid below this one. */
+const justBefore = (guid: Guid): Guid => (BigInt(`0x${guid}`) - 1n).toString(16).padStart(32, '0');

@@ -1,0 +1,89 @@
+import { handleOf } from '../domain/actor.js';
+import type { Job } from '../domain/job.js';
+import type { Protocol } from '../domain/protocol.js';
+import type { Context } from '../services/context.js';
+import { subscriptionHosts } from '../store/xmpp.js';
+import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
+import { discoHandlers } from './disco.js';
+import type { IqHandler } from './dispatch.js';
+import { Feeds } from './feeds.js';
+import { decodeBounce, refuseChat } from './messages.js';
+import { InterestsOf } from './presence/interests.js';
+import { KnownPresence } from './presence/known.js';
+import { Presence } from './presence/subscriptions.js';
+import { WarmUp } from './presence/warm-up.js';
+import { FEED_NODES, PROFILE_NODES } from './pubsub/rules.js';
+import { pubsubHandlers } from './pubsub/stanzas.js';
+import { smallHandlers } from './small-requests.js';
+
+export type { Connector } from './connector.js';
+
+type JobOf<K extends Job['kind']> = Extract<Job, { kind: K }>;
+
+/** XMPP: a component that is the PEP service of every account (docs/architecture.md). */
+export interface Xmpp {
+  protocol: Protocol;
+  connector: Connector;
+  /** For the worker of the queue `xmpp`; its `deliver` calls `protocol.deliver`. */
+  handlers: {
+    'reconcile-presence': (job: JobOf<'reconcile-presence'>) => Promise<void>;
+    'profile-changed': (job: JobOf<'profile-changed'>) => Promise<void>;
+  };
+}
+
+/**
+ * Puts the parts together; connects to nothing before `connector.start()`.
+ * @throws TypeError when the configuration names no component
+ */
+export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
+  const { connector, transport, attach } = createConnector(ctx, options);
+  const known = new KnownPresence();
+  const interests = new InterestsOf([...FEED_NODES, ...PROFILE_NODES], (iq, timeoutMs) => transport.request(iq, timeoutMs), ctx.log, ctx.now);
+  const warmUp = new WarmUp();
+  const feeds = new Feeds(ctx, { transport, known, interests, warmUp });
+  const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds });
+
+  const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
+  attach(
+    {
+      iq: Object.fromEntries(
+        requests.map(([name, handler]): [string, IqHandler] => [
+          name,
+          async (request) => {
+            await feeds.seen(request.to, request.from);
+            return handler(request);
+          },
+        ]),
+      ),
+      presence: async (stanza, to, from) => {
+        await presence.handle(stanza, to, from);
+        if (stanza.attrs.type !== 'error') await feeds.seen(to, from);
+      },
+      message: async (stanza, to, from) => {
+        const bounce = decodeBounce(stanza);
+        if (bounce) return feeds.bounced(bounce, to, from);
+        const answer = refuseChat(stanza, to, from);
+        if (answer) transport.send(answer);
+      },
+    },
+    {
+      online: () => void presence.rejoin().catch((error) => ctx.log.error({ err: error }, 'could not ask who is online')),
+      offline: () => presence.lost(),
+    },
+  );
+
+  const protocol: Protocol = {
+    name: 'xmpp',
+    addressOf: handleOf,
+    hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
+    deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
+  };
+  return {
+    protocol,
+    connector,
+    handlers: {
+      'reconcile-presence': (job) => presence.reconcile(job.payload),
+      'profile-changed': (job) => feeds.profileChanged(job.payload.actorId),
+    },
+  };
+}

@@ -1,0 +1,29 @@
+// RFC 6121 §5. Nobody chats at a social address; a message that a person wrote is answered, never dropped in silence.
+import { NS } from '../formats/namespaces.js';
+import { type Element, xml } from '../xml.js';
+import type { Jid } from './addresses.js';
+import { encodeError, StanzaError } from './errors.js';
+
+const NOTICE = 'Chat messages are not read at this address.';
+
+/** Whether anybody lives at the address or not, the answer is the same. */
+export const refuseChat = (stanza: Element, to: Jid, from: Jid): Element | null => {
+  const { type = 'normal', id } = stanza.attrs;
+  // Events, receipts and chat states have no body; headlines and errors are never answered (RFC 6121 §5.2.2). Forwarded copies
+  // (XEP-0280, XEP-0297) and what claims to come with privileges (XEP-0356) is nothing to us, whoever sends it.
+  if (type === 'error' || type === 'headline' || !stanza.getChild('body')) return null;
+  const error = encodeError(new StanzaError('cancel', 'service-unavailable', null, NOTICE));
+  return xml('message', { type: 'error', id, from: to.full, to: from.full }, error);
+};
+
+// Our events carry the activity's id: `e-ACTIVITY` (deliver.ts).
+const EVENT_ID = /^e-([0-9a-f]{32})$/;
+export const eventId = (activityId: string): string => `e-${activityId}`;
+
+/** An event of ours that came back. null: it is something else. */
+export function decodeBounce(stanza: Element): { activityId: string; condition: string } | null {
+  const match = stanza.attrs.type === 'error' ? EVENT_ID.exec(stanza.attrs.id ?? '') : null;
+  if (!match) return null;
+  const condition = stanza.getChild('error')?.getChildElements().find((child) => child.getNS() === NS.STANZAS && child.name !== 'text')?.getName();
+  return { activityId: match[1]!, condition: condition ?? 'undefined-condition' };
+}

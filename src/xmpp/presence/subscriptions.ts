@@ -1,0 +1,298 @@
+// RFC 6121 §3, §4 for every account of ours: what comes in, what the wire needs to agree with the relationship (rules.ts), and presence
+// after a reconnect. The relationship is the truth and lives in services/relationships.ts; here is only the wire.
+import type { Actor } from '../../domain/actor.js';
+import { DomainError } from '../../domain/errors.js';
+import { newGuid } from '../../domain/guid.js';
+import { NS } from '../../formats/namespaces.js';
+import type { Context } from '../../services/context.js';
+import { applyEvent, chatAddressesOf } from '../../services/relationships.js';
+import { actorByJid } from '../../services/stream.js';
+import { findActor, findActors, findLocalActor } from '../../store/actors.js';
+import type { Tx } from '../../store/database.js';
+import { addJobs } from '../../store/jobs.js';
+import { findRelationship } from '../../store/relationships.js';
+import { findLeg, legsOf, listLegs, type PresenceLeg, saveLeg } from '../../store/xmpp.js';
+import { type Element, xml } from '../../xml.js';
+import { componentJidOf, hostOf, type Jid } from '../addresses.js';
+import { ownPresence } from '../caps.js';
+import { StanzaError } from '../errors.js';
+import type { Feeds } from '../feeds.js';
+import { Lanes } from '../lanes.js';
+import { findTarget, notePerson } from '../people.js';
+import { settleSubscriptions, stillFollows } from '../pubsub/subscriptions.js';
+import type { Transport } from '../transport.js';
+import type { InterestsOf } from './interests.js';
+import type { CapsMark, KnownPresence, Resource } from './known.js';
+import { type Decisions, presenceFor, received, reconcile, type Sent, type SubscriptionStanza, type Wire } from './rules.js';
+import type { WarmUp } from './warm-up.js';
+
+const SUBSCRIPTION_STANZAS = new Set(['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed']);
+/** Probes and presence after a reconnect: this many legs at once, then a pause. A server with few is done at once. */
+const REJOIN = { legs: 50, pauseMs: 250 };
+/** Follow-ups to presence that wait at a time: beyond, presence is noted, but nobody gets what he missed. */
+const MAX_FOLLOW_UPS = 20_000;
+/** `<c/>` with longer values is nobody's. */
+const MAX_CAPS_LENGTH = 512;
+
+const emptyLeg = (actorId: number, jid: string, personId: number): PresenceLeg => ({ actorId, jid, personId, inbound: 'none', outbound: 'none', capsOnly: false, lastGuid: null });
+
+export interface PresenceParts {
+  transport: Transport;
+  known: KnownPresence;
+  interests: InterestsOf;
+  warmUp: WarmUp;
+  feeds: Feeds;
+}
+
+export class Presence {
+  /** Account and person: a stanza and a reconciliation of the same pair never run at once. */
+  readonly #pairs = new Lanes();
+  readonly #followUps = new Lanes();
+  /** Rises with each connection: what was begun on an earlier one stops. */
+  #connection = 0;
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly parts: PresenceParts,
+  ) {}
+
+  // ── what comes in ──
+
+  /** One presence stanza for one of our accounts. */
+  async handle(stanza: Element, to: Jid, from: Jid): Promise<void> {
+    const { type } = stanza.attrs;
+    if (to.local === '') return; // the domain itself has no presence
+    if (type === undefined) return this.#available(to, from, capsOf(stanza));
+    if (type === 'unavailable' || type === 'error') return this.#gone(to, from, type === 'error' ? stanza : null);
+    if (type === 'probe') return this.#probe(to, from);
+    if (SUBSCRIPTION_STANZAS.has(type)) return this.#subscription(type as SubscriptionStanza, to, from);
+  }
+
+  #available(to: Jid, from: Jid, caps: CapsMark | null): void {
+    const isNew = this.parts.known.available(to.local, from, caps);
+    this.#followUp(to, from, () => this.#cameOnline(to, from, { jid: from.full, caps }, isNew));
+  }
+
+  /** Not in the sender's turn: asking for caps may take its time. */
+  #followUp(to: Jid, from: Jid, work: () => Promise<void>): void {
+    const done = () => this.parts.warmUp.answered(to.local, from.bare);
+    if (this.#followUps.size >= MAX_FOLLOW_UPS) return done();
+    const connection = this.#connection;
+    void this.#followUps
+      .run(`${to.local}/${from.full}`, async () => (connection === this.#connection ? work() : undefined))
+      .catch((error) => {
+        if (!(error instanceof DomainError)) this.ctx.log.error({ err: error }, 'a follow-up to presence failed');
+      })
+      .finally(done);
+  }
+
+  async #cameOnline(to: Jid, from: Jid, resource: Resource, isNew: boolean): Promise<void> {
+    const { known, interests, warmUp, feeds, transport } = this.parts;
+    const pair = await this.#pair(to, from);
+    // Whoever shows presence without a subscription is not kept in mind.
+    if (!pair || (pair.leg.inbound !== 'on' && pair.leg.outbound !== 'on')) return known.unavailable(to.local, from);
+    const { actor, leg } = pair;
+    // COMPAT ejabberd 23.01: after their new login it sends nothing of theirs to /pep before it has heard of it again.
+    if (isNew && leg.outbound === 'on' && !leg.capsOnly) transport.send(ownPresence(this.#jidOf(actor), 'pep', from.bare));
+    const isRejoin = warmUp.isRunning;
+    await interests.find(this.#jidOf(actor), resource);
+    if (!isNew || leg.inbound !== 'on') return;
+    // Deliveries may go to the host as soon as we know what it wants; what was missed is told apart by `lastGuid`.
+    await feeds.catchUp(actor, from.bare, resource);
+    if (!isRejoin) feeds.sendProfile(actor, resource);
+  }
+
+  async #gone(to: Jid, from: Jid, error: Element | null): Promise<void> {
+    const { known, warmUp } = this.parts;
+    known.unavailable(to.local, from);
+    warmUp.answered(to.local, from.bare);
+    // There is no such address: what we asked will never be answered. Everything else may be better tomorrow.
+    if (error?.getChild('error')?.attrs.type !== 'cancel' || from.resource !== '') return;
+    const pair = await this.#pair(to, from);
+    if (pair?.leg.outbound !== 'asked') return;
+    await this.#pairs.run(pairKey(pair.actor.id, pair.leg.personId), () =>
+      this.ctx.store.transaction(async (tx) => {
+        const current = await findLeg(tx, pair.actor.id, from.bare);
+        if (current?.outbound === 'asked') await saveLeg(tx, { ...current, outbound: current.capsOnly ? 'refused' : 'none' });
+      }),
+    );
+  }
+
+  async #probe(to: Jid, from: Jid): Promise<void> {
+    const pair = await this.#pair(to, from);
+    this.#send(to.bare, from.bare, pair?.leg.inbound === 'on' ? presenceFor(pair.leg) : ['unsubscribed']);
+  }
+
+  /** What stands on the wire between the account and the sender; null: nothing, or no such account. */
+  async #pair(to: Jid, from: Jid): Promise<{ actor: Actor; leg: PresenceLeg } | null> {
+    const actor = await findLocalActor(this.ctx.store, to.local);
+    const leg = actor && (await findLeg(this.ctx.store, actor.id, from.bare));
+    return leg && { actor, leg };
+  }
+
+  async #subscription(stanza: SubscriptionStanza, to: Jid, from: Jid): Promise<void> {
+    const { ctx } = this;
+    let actor: Actor;
+    try {
+      actor = (await findTarget(ctx, to.local)).actor;
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+      // As a refusal looks: nobody can tell.
+      if (stanza === 'subscribe') this.#send(to.bare, from.bare, ['unsubscribed']);
+      return;
+    }
+    if (from.local === '') {
+      // Servers and services follow by pubsub subscription; they have no presence to share.
+      if (stanza === 'subscribe') this.#send(to.bare, from.bare, ['unsubscribed']);
+      return;
+    }
+    const known = await actorByJid(ctx, from.bare);
+    // Strangers become known only by wanting something.
+    if (!known && stanza !== 'subscribe') return;
+    const person = known ?? (await ctx.store.transaction((tx) => notePerson(tx, from)));
+    await this.#pairs.run(pairKey(actor.id, person.id), async () => {
+      const send = await ctx.store.transaction(async (tx) => {
+        const leg = (await findLeg(tx, actor.id, from.bare)) ?? emptyLeg(actor.id, from.bare, person.id);
+        const step = received(stanza, leg);
+        // A follower sees what comes from now on, not all of the past.
+        const lastGuid = stanza === 'subscribe' && leg.inbound === 'none' ? newGuid(ctx.now()) : leg.lastGuid;
+        if (differs(step.wire, leg) || leg.personId !== person.id) await saveLeg(tx, { ...leg, ...step.wire, personId: person.id, lastGuid });
+        if (person.id === actor.id) await this.#later(tx, actor.id, person.id);
+        else if (step.event && !(step.event === 'unfollow' && (await stillFollows(tx, actor.id, person.id)))) await applyEvent(ctx, tx, actor.id, person.id, step.event);
+        else if (step.event) await this.#later(tx, actor.id, person.id);
+        return step.send;
+      });
+      if (stanza === 'unsubscribed') this.parts.known.unavailable(actor.username, { ...from, resource: '', full: from.bare });
+      this.#send(this.#jidOf(actor), from.bare, send);
+    });
+  }
+
+  /** The job that applyEvent leaves, where there is no event. */
+  async #later(tx: Tx, actorId: number, otherId: number): Promise<void> {
+    await addJobs(tx, [{ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}`, runAt: this.ctx.now() }]);
+  }
+
+  // ── making wire and relationship agree ──
+
+  /**
+   * The job `reconcile-presence`: sends what is missing between an account and a person, on all of that person's addresses. Idempotent;
+   * the legs are saved when our server has taken it all.
+   */
+  async reconcile({ actorId, otherId }: { actorId: number; otherId: number }): Promise<void> {
+    await this.#pairs.run(pairKey(actorId, otherId), async () => {
+      const { ctx } = this;
+      const [actor, other, relationship, legs] = await Promise.all([
+        findActor(ctx.store, actorId),
+        findActor(ctx.store, otherId),
+        findRelationship(ctx.store, actorId, otherId),
+        legsOf(ctx.store, actorId, otherId),
+      ]);
+      if (!actor?.isLocal || !other) return;
+      const isOwner = actorId === otherId;
+      const decisions: Decisions = {
+        follower: isOwner ? 'on' : relationship.blockedAt !== null ? 'none' : relationship.follower,
+        following: other.isLocal || relationship.blockedAt !== null ? 'none' : relationship.following,
+      };
+      if (decisions.following !== 'none' && legs.length === 0) {
+        const address = (await chatAddressesOf(ctx.store, otherId))[0];
+        if (address) legs.push(emptyLeg(actorId, address, otherId));
+      }
+      let accepted = false;
+      let sentAny = false;
+      const changed: PresenceLeg[] = [];
+      for (const leg of legs) {
+        const step = reconcile(leg, decisions);
+        this.#send(this.#jidOf(actor), leg.jid, step.send);
+        accepted ||= step.event === 'accepted';
+        sentAny ||= step.send.length > 0;
+        if (differs(step.wire, leg)) changed.push({ ...leg, ...step.wire });
+        if (step.wire.inbound === 'none' && step.wire.outbound !== 'on') this.parts.known.unavailable(actor.username, bareOf(leg.jid));
+      }
+      if (sentAny) await this.parts.transport.barrier();
+      const settled = await ctx.store.transaction(async (tx) => {
+        for (const leg of changed) await saveLeg(tx, leg);
+        if (accepted) await applyEvent(ctx, tx, actorId, otherId, 'accepted');
+        return settleSubscriptions(tx, actorId, otherId);
+      });
+      // XEP-0060 §8.6: who waited is told that the subscription stands now, or that it is gone.
+      for (const { jid, node, subid, state } of settled) {
+        const subscription = xml('subscription', { node, jid, subid, subscription: state ?? 'none' });
+        this.parts.transport.send(xml('message', { from: this.#jidOf(actor), to: jid, type: 'headline', id: `s-${subid}` }, xml('event', { xmlns: NS.PUBSUB_EVENT }, subscription)));
+      }
+    });
+  }
+
+  #jidOf(actor: Actor): string {
+    return componentJidOf(actor, this.ctx.config.domain);
+  }
+
+  #send(ownJid: string, to: string, what: readonly Sent[]): void {
+    for (const one of what) this.parts.transport.send(encodeSent(ownJid, to, one));
+  }
+
+  // ── after a reconnect ──
+
+  /** Nothing that was known before is certain: asks again who is there, and says that we are. */
+  async rejoin(): Promise<void> {
+    const connection = ++this.#connection;
+    const { known, interests, warmUp, transport, feeds } = this.parts;
+    known.clear();
+    interests.forgetFailures();
+    feeds.forgetUnderway();
+    warmUp.begin();
+    let after: PresenceLeg | null = null;
+    for (;;) {
+      const legs: PresenceLeg[] = await listLegs(this.ctx.store, after, REJOIN.legs);
+      if (connection !== this.#connection || !transport.online) return;
+      const actors = await findActors(this.ctx.store, [...new Set(legs.map((leg) => leg.actorId))]);
+      if (connection !== this.#connection || !transport.online) return;
+      for (const leg of legs) {
+        const actor = actors.get(leg.actorId);
+        if (!actor) continue;
+        this.#send(this.#jidOf(actor), leg.jid, presenceFor(leg));
+        if (leg.outbound !== 'on') continue;
+        warmUp.probed(actor.username, leg.jid);
+        transport.send(xml('presence', { type: 'probe', from: this.#jidOf(actor), to: leg.jid }));
+      }
+      if (legs.length < REJOIN.legs) break;
+      after = legs.at(-1)!;
+      await new Promise((resolve) => setTimeout(resolve, REJOIN.pauseMs));
+      await transport.roomy();
+    }
+    warmUp.allProbed();
+  }
+
+  /** The connection is gone: so is all that we knew. */
+  lost(): void {
+    this.#connection += 1;
+    this.parts.known.clear();
+    this.parts.warmUp.end();
+    this.parts.feeds.forgetUnderway();
+  }
+}
+
+const differs = (a: Wire, b: Wire): boolean => a.inbound !== b.inbound || a.outbound !== b.outbound || a.capsOnly !== b.capsOnly;
+
+const pairKey = (actorId: number, personId: number): string => `${actorId}/${personId}`;
+
+const bareOf = (jid: string): Jid => ({ local: jid.slice(0, Math.max(0, jid.indexOf('@'))), domain: hostOf(jid), resource: '', bare: jid, full: jid });
+
+function encodeSent(ownJid: string, to: string, what: Sent): Element {
+  switch (what) {
+    case 'social':
+    case 'pep':
+      return ownPresence(ownJid, what, to);
+    case '-social':
+    case '-pep':
+      return xml('presence', { type: 'unavailable', from: `${ownJid}/${what.slice(1)}`, to });
+    default:
+      return xml('presence', { type: what, from: ownJid, to });
+  }
+}
+
+function capsOf(presence: Element): CapsMark | null {
+  const c = presence.getChild('c', NS.CAPS);
+  const { node = '', ver = '', hash = '' } = c?.attrs ?? {};
+  if (!c || ver === '' || node.length > MAX_CAPS_LENGTH || ver.length > MAX_CAPS_LENGTH || hash.length > 32) return null;
+  return { node, ver, hash };
+}

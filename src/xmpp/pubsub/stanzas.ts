@@ -1,0 +1,288 @@
+// XEP-0060 Publish-Subscribe, version 1.30.0; XEP-0163 PEP, version 1.2.2: <pubsub/> stanzas ↔ rules.ts, nodes.ts, subscriptions.ts, publish.ts.
+// What Movim and Libervia really send, and what they make of each refusal: xmpp-social.md §4.
+import type { Audience } from '../../domain/activity.js';
+import { decodeNick } from '../../formats/profile-nodes.js';
+import { NS } from '../../formats/namespaces.js';
+import { decodeVcard4 } from '../../formats/vcard4.js';
+import type { Context } from '../../services/context.js';
+import { changeProfile } from '../../services/profiles.js';
+import { findSubscriptions, type PubsubSubscription } from '../../store/xmpp.js';
+import { type Element, xml } from '../../xml.js';
+import { parseJid } from '../addresses.js';
+import { decodeForm, encodeForm } from '../codec/data-form.js';
+import type { EventItem } from '../codec/event.js';
+import { decodePageRequest, encodePageInfo } from '../codec/rsm.js';
+import type { IqHandler, IqRequest } from '../dispatch.js';
+import { badRequest, itemNotFound, notAllowed, StanzaError } from '../errors.js';
+import { type Asker, meet, type Target } from '../people.js';
+import { encodePost, profileItems, readItem, readPage } from './nodes.js';
+import { findOwnItem, publishItem, retractItem } from './publish.js';
+import { type Action, audienceOfOptions, checkConfiguration, FEED_NODES, isFeed, type NodeName, nodeConfiguration, nodeNamed, PAGE_MAX, PROFILE_NODES, planPage, require } from './rules.js';
+import { subscribe, unsubscribe } from './subscriptions.js';
+
+/** Everything that a request is about. */
+interface Call {
+  ctx: Context;
+  target: Target;
+  asker: Asker;
+  pubsub: Element;
+  /** The child of `<pubsub/>` that says what is wanted. */
+  verb: Element;
+}
+type CallHandler = (call: Call) => Promise<Element | null>;
+
+const pubsub = (...children: (Element | false)[]): Element => xml('pubsub', { xmlns: NS.PUBSUB }, children);
+const pubsubOwner = (...children: Element[]): Element => xml('pubsub', { xmlns: NS.PUBSUB_OWNER }, children);
+
+/** @throws StanzaError forbidden */
+const mayOnly = ({ asker }: Call, action: Action): void => require(asker.isOwner ? 'owner' : 'none', action);
+
+/** The node that the verb names. @throws StanzaError bad-request + nodeid-required, item-not-found */
+function nodeOf({ verb }: Call): NodeName {
+  const name = verb.attrs.node;
+  if (!name) throw badRequest('nodeid-required');
+  return nodeNamed(name) ?? notThere();
+}
+const notThere = (): never => {
+  throw itemNotFound();
+};
+
+// ── reading ──
+
+const encodeItem = (call: Call, { id, payload }: EventItem): Element => xml('item', { id, publisher: call.target.jid }, payload);
+
+const items: CallHandler = async (call) => {
+  const { ctx, target, asker, verb } = call;
+  const node = nodeOf(call);
+  // The name as it was asked for: an alias is answered by itself.
+  const answer = (found: EventItem[], set: Element | false = false) => pubsub(xml('items', { node: verb.attrs.node }, found.map((item) => encodeItem(call, item))), set);
+  const ids = verb.getChildren('item').map((item) => item.attrs.id ?? '');
+  if (ids.length > PAGE_MAX) throw new StanzaError('modify', 'not-acceptable', null, `Ask for at most ${PAGE_MAX} items at once.`);
+  if (ids.includes('')) throw badRequest('item-required');
+
+  if (!isFeed(node)) {
+    const all = profileItems(ctx, node, target.actor);
+    return answer(ids.length > 0 ? all.filter(({ id }) => ids.includes(id)) : all);
+  }
+  if (ids.length > 0) {
+    const found: EventItem[] = [];
+    for (const id of new Set(ids)) {
+      let view = await readItem(ctx, asker.viewer, target.actor, id);
+      // Her client may ask for the post by the id that it had chosen itself.
+      if (!view && asker.isOwner) view = await readItem(ctx, asker.viewer, target.actor, (await findOwnItem(ctx, target.account, id))?.guid ?? '');
+      if (view) found.push(await encodePost(ctx, node, view));
+    }
+    return answer(found);
+  }
+  const set = call.pubsub.getChild('set', NS.RSM) ?? verb.getChild('set', NS.RSM);
+  const page = await readPage(ctx, asker.viewer, target.actor, node, planPage(verb.attrs.max_items, set ? decodePageRequest(set) : null));
+  // Always with <set/>: Movim offers "older posts" only where it saw <last/>.
+  return answer(page.items, encodePageInfo(page.info));
+};
+
+// ── subscriptions ──
+
+/** XEP-0060 §6.1.3.1: only oneself; a full JID of one's own stands for the bare one, which is what we keep. */
+function checkSubscriber({ verb, asker }: Call): void {
+  const jid = parseJid(verb.attrs.jid);
+  if (!jid || jid.bare !== asker.jid.bare) throw badRequest('invalid-jid');
+}
+
+const encodeSubscription = ({ node, jid, state, subid }: Pick<PubsubSubscription, 'node' | 'jid' | 'state' | 'subid'>): Element =>
+  xml('subscription', { node, jid, subscription: state, subid });
+
+const subscribeTo: CallHandler = async (call) => {
+  checkSubscriber(call);
+  const node = nodeOf(call);
+  const subscription = await subscribe(call.ctx, call.target, call.asker, node);
+  return pubsub(encodeSubscription({ ...subscription, node: call.verb.attrs.node! }));
+};
+
+const unsubscribeFrom: CallHandler = async (call) => {
+  checkSubscriber(call);
+  await unsubscribe(call.ctx, call.target, call.asker, nodeOf(call), call.verb.attrs.subid);
+  return null;
+};
+
+/** The asker's own, and nobody else's. */
+const ownSubscriptions = async ({ ctx, target, asker, verb }: Call): Promise<PubsubSubscription[]> => {
+  const name = verb.attrs.node;
+  const node = name === undefined ? undefined : (nodeNamed(name) ?? notThere());
+  return findSubscriptions(ctx.store, { actorId: target.actor.id, jid: asker.jid.bare, ...(node ? { node } : {}) });
+};
+
+const subscriptions: CallHandler = async (call) =>
+  pubsub(xml('subscriptions', { node: call.verb.attrs.node }, (await ownSubscriptions(call)).map(encodeSubscription)));
+
+const affiliations: CallHandler = async (call) => {
+  const name = call.verb.attrs.node;
+  const nodes = name === undefined ? [...FEED_NODES, ...PROFILE_NODES] : [nodeNamed(name) ?? notThere()];
+  return pubsub(xml('affiliations', { node: name }, call.asker.isOwner && nodes.map((node) => xml('affiliation', { node, affiliation: 'owner' }))));
+};
+
+/** §6.3: there is one option, and it is always on. */
+const options: CallHandler = async (call) => {
+  checkSubscriber(call);
+  const node = nodeOf(call);
+  if ((await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, jid: call.asker.jid.bare, node })).length === 0) {
+    throw new StanzaError('cancel', 'unexpected-request', 'not-subscribed');
+  }
+  const form = encodeForm('form', NS.PUBSUB_SUBSCRIBE_OPTIONS, [{ name: 'pubsub#deliver', type: 'boolean', values: ['1'], label: 'Send me new items' }]);
+  return pubsub(xml('options', { node: call.verb.attrs.node, jid: call.asker.jid.bare }, form));
+};
+
+const setOptions: CallHandler = async (call) => {
+  await options(call);
+  return null;
+};
+
+// ── publishing ──
+
+/** Publish-options beside `<publish/>`. @throws StanzaError bad-request */
+function optionsOf({ pubsub }: Call): Audience | null {
+  const form = pubsub.getChild('publish-options')?.getChild('x', NS.DATA);
+  if (!form) return null;
+  const fields = decodeForm(form);
+  const type = fields.get('FORM_TYPE')?.[0];
+  if (type !== undefined && type !== NS.PUBSUB_PUBLISH_OPTIONS) throw badRequest();
+  return audienceOfOptions(fields);
+}
+
+const publish: CallHandler = async (call) => {
+  const { ctx, target, verb } = call;
+  const node = nodeOf(call);
+  mayOnly(call, 'publish');
+  const ofOptions = optionsOf(call);
+  const given = verb.getChildren('item');
+  if (given.length === 0) throw badRequest('item-required');
+  // §7.1.3.6 allows one; a batch would be half done when its second item is refused.
+  if (given.length > 1) throw badRequest('max-items-exceeded', 'Publish one item at a time.');
+  const item = given[0]!;
+  const payloads = item.getChildElements();
+  if (payloads.length === 0) throw badRequest('payload-required');
+  if (payloads.length > 1) throw badRequest('invalid-payload');
+  const payload = payloads[0]!;
+  const published = (id: string) => pubsub(xml('publish', { node: verb.attrs.node }, xml('item', { id })));
+  if (isFeed(node)) return published(await publishItem(ctx, target.account, node, { id: item.attrs.id || null, payload, ofOptions }));
+  await publishProfile(call, node, payload);
+  return published('current');
+};
+
+/** Her name and summary are the same on every network, whoever changes them. Pictures are not taken yet. */
+async function publishProfile({ ctx, target }: Call, node: NodeName, payload: Element): Promise<void> {
+  const { profile } = target.actor;
+  if (node === NS.NICK) await changeProfile(ctx, target.account, { ...profile, displayName: decodeNick(payload).slice(0, 100) });
+  else if (node === NS.VCARD4_NODE) {
+    const { displayName, summary } = decodeVcard4(payload);
+    await changeProfile(ctx, target.account, { displayName: displayName.slice(0, 100), summary: summary.slice(0, 5_000) });
+  } else throw notAllowed();
+}
+
+const retract: CallHandler = async (call) => {
+  const node = nodeOf(call);
+  mayOnly(call, 'retract');
+  const ids = call.verb.getChildren('item').map((item) => item.attrs.id ?? '');
+  if (ids.length === 0 || ids.includes('')) throw badRequest('item-required');
+  if (ids.length > 1) throw badRequest('max-items-exceeded', 'Retract one item at a time.');
+  if (!isFeed(node)) throw notAllowed();
+  await retractItem(call.ctx, call.target.account, ids[0]!);
+  return null;
+};
+
+// ── the owner's ──
+
+/** There are these nodes and no others: they come with the account. */
+const create: CallHandler = async (call) => {
+  mayOnly(call, 'create');
+  const name = call.verb.attrs.node;
+  if (name && nodeNamed(name)) throw new StanzaError('cancel', 'conflict');
+  throw notAllowed();
+};
+
+const configure: CallHandler = async (call) => {
+  const node = nodeOf(call);
+  mayOnly(call, 'configure');
+  return pubsubOwner(xml('configure', { node: call.verb.attrs.node }, encodeForm('form', NS.PUBSUB_NODE_CONFIG, nodeConfiguration(node))));
+};
+
+const setConfigure: CallHandler = async (call) => {
+  nodeOf(call);
+  mayOnly(call, 'configure');
+  const form = call.verb.getChild('x', NS.DATA);
+  if (!form) throw badRequest();
+  if (form.attrs.type !== 'cancel') checkConfiguration(decodeForm(form));
+  return null;
+};
+
+const defaults: CallHandler = async (call) => {
+  mayOnly(call, 'configure');
+  return pubsubOwner(xml('default', null, encodeForm('form', NS.PUBSUB_NODE_CONFIG, nodeConfiguration(NS.MICROBLOG))));
+};
+
+const ownerSubscriptions: CallHandler = async (call) => {
+  const node = nodeOf(call);
+  mayOnly(call, 'see-subscribers');
+  const all = await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, node });
+  // Thousands would not fit into a stanza; the web page lists all.
+  return pubsubOwner(xml('subscriptions', { node: call.verb.attrs.node }, all.slice(0, 1_000).map(({ jid, state, subid }) => xml('subscription', { jid, subscription: state, subid }))));
+};
+
+const ownerAffiliations: CallHandler = async (call) => {
+  nodeOf(call);
+  mayOnly(call, 'see-subscribers');
+  return pubsubOwner(xml('affiliations', { node: call.verb.attrs.node }, xml('affiliation', { jid: call.target.jid, affiliation: 'owner' })));
+};
+
+/** What an owner may ask for, but does not get: who follows is decided on the web, and the nodes stay. */
+const refusedToOwner =
+  (action: Action): CallHandler =>
+  async (call) => {
+    nodeOf(call);
+    mayOnly(call, action);
+    throw notAllowed();
+  };
+
+const VERBS: Record<string, CallHandler> = {
+  'get items': items,
+  'set subscribe': subscribeTo,
+  'set unsubscribe': unsubscribeFrom,
+  'get subscriptions': subscriptions,
+  'get affiliations': affiliations,
+  'get options': options,
+  'set options': setOptions,
+  'set publish': publish,
+  'set retract': retract,
+  'set create': create,
+};
+
+const OWNER_VERBS: Record<string, CallHandler> = {
+  'get configure': configure,
+  'set configure': setConfigure,
+  'get default': defaults,
+  'get subscriptions': ownerSubscriptions,
+  'set subscriptions': refusedToOwner('see-subscribers'),
+  'get affiliations': ownerAffiliations,
+  'set affiliations': refusedToOwner('see-subscribers'),
+  'set delete': refusedToOwner('delete'),
+  'set purge': refusedToOwner('purge'),
+};
+
+/** Finds the verb among the children of `<pubsub/>`: Movim puts `<set/>` first. */
+const handle =
+  (ctx: Context, verbs: Record<string, CallHandler>) =>
+  async ({ type, payload, to, from }: IqRequest): Promise<Element | null> => {
+    const { target, asker } = await meet(ctx, to, from);
+    for (const verb of payload.getChildElements()) {
+      const key = `${type} ${verb.getName()}`;
+      if (verb.getNS() === payload.getNS() && Object.hasOwn(verbs, key)) return verbs[key]!({ ctx, target, asker, pubsub: payload, verb });
+    }
+    throw payload.getChildElements().length === 0 ? badRequest() : new StanzaError('cancel', 'feature-not-implemented', 'unsupported');
+  };
+
+/** The pubsub part of the table of requests. */
+export const pubsubHandlers = (ctx: Context): Record<string, IqHandler> => ({
+  [`get {${NS.PUBSUB}}pubsub`]: handle(ctx, VERBS),
+  [`set {${NS.PUBSUB}}pubsub`]: handle(ctx, VERBS),
+  [`get {${NS.PUBSUB_OWNER}}pubsub`]: handle(ctx, OWNER_VERBS),
+  [`set {${NS.PUBSUB_OWNER}}pubsub`]: handle(ctx, OWNER_VERBS),
+});
