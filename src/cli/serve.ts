@@ -7,6 +7,7 @@ import { distribute } from '../jobs/distribute.js';
 import { sweepExpired } from '../jobs/sweep.js';
 import { startWorker } from '../jobs/worker.js';
 import { createLog, type Logger } from '../log.js';
+import { writeUses } from '../services/app-passwords.js';
 import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
 import { createApp } from '../web/app.js';
@@ -46,7 +47,7 @@ export interface ReadyReport {
 export async function serve(config: Config, options: { log?: Logger; now?: () => number } = {}): Promise<Running> {
   const log = options.log ?? createLog(config.logLevel);
   const { ctx, close } = await openContext(config, { log, ...(options.now ? { now: options.now } : {}) });
-  const stops: (() => Promise<unknown>)[] = [close];
+  const stops: (() => Promise<unknown>)[] = [close, () => writeUses(ctx)];
   const stop = async () => {
     for (const each of stops.splice(0).reverse()) await each();
   };
