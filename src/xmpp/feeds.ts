@@ -148,7 +148,7 @@ export class Feeds {
     if (nodes.length === 0) return;
     const newest = await this.#lanes.run(`${actor.id}/${hostOf(bareJid)}`, async () => {
       const leg = await findLeg(ctx.store, actor.id, bareJid);
-      if (!leg || leg.inbound !== 'on') return null;
+      if (leg?.inbound !== 'on') return null;
       const since = this.#sentUpTo(leg);
       if (since === '') return newGuid(ctx.now()); // from now on
       const missed = (await listPostsBy(ctx, { actorId: leg.personId }, actor, { newer: since, limit: CATCH_UP_POSTS })).reverse();

@@ -5,7 +5,7 @@ import type { Context } from '../services/context.js';
 import { subscriptionHosts } from '../store/xmpp.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { discoHandlers } from './disco.js';
-import type { IqHandler } from './dispatch.js';
+import type { Handlers, IqHandler } from './dispatch.js';
 import { Feeds } from './feeds.js';
 import { decodeBounce, refuseChat } from './messages.js';
 import { InterestsOf } from './presence/interests.js';
@@ -15,6 +15,7 @@ import { WarmUp } from './presence/warm-up.js';
 import { FEED_NODES, PROFILE_NODES } from './pubsub/rules.js';
 import { pubsubHandlers } from './pubsub/stanzas.js';
 import { smallHandlers } from './small-requests.js';
+import type { Transport } from './transport.js';
 
 export type { Connector } from './connector.js';
 
@@ -31,12 +32,14 @@ export interface Xmpp {
   };
 }
 
-/**
- * Puts the parts together; connects to nothing before `connector.start()`.
- * @throws TypeError when the configuration names no component
- */
-export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
-  const { connector, transport, attach } = createConnector(ctx, options);
+/** All of this folder behind the connection. */
+interface Parts extends Omit<Xmpp, 'connector'> {
+  stanzas: Handlers;
+  on: { online(): void; offline(): void };
+}
+
+/** Puts together what handles stanzas and jobs. @param transport anything that sends (tests have none to a server) */
+export function assemble(ctx: Context, transport: Transport): Parts {
   const known = new KnownPresence();
   const interests = new InterestsOf([...FEED_NODES, ...PROFILE_NODES], (iq, timeoutMs) => transport.request(iq, timeoutMs), ctx.log, ctx.now);
   const warmUp = new WarmUp();
@@ -44,17 +47,15 @@ export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
   const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds });
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
-  attach(
-    {
-      iq: Object.fromEntries(
-        requests.map(([name, handler]): [string, IqHandler] => [
-          name,
-          async (request) => {
-            await feeds.seen(request.to, request.from);
-            return handler(request);
-          },
-        ]),
-      ),
+  const showingUp =
+    (handler: IqHandler): IqHandler =>
+    async (request) => {
+      await feeds.seen(request.to, request.from);
+      return handler(request);
+    };
+  return {
+    stanzas: {
+      iq: Object.fromEntries(requests.map(([name, handler]) => [name, showingUp(handler)])),
       presence: async (stanza, to, from) => {
         await presence.handle(stanza, to, from);
         if (stanza.attrs.type !== 'error') await feeds.seen(to, from);
@@ -66,24 +67,30 @@ export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
         if (answer) transport.send(answer);
       },
     },
-    {
+    on: {
       online: () => void presence.rejoin().catch((error) => ctx.log.error({ err: error }, 'could not ask who is online')),
       offline: () => presence.lost(),
     },
-  );
-
-  const protocol: Protocol = {
-    name: 'xmpp',
-    addressOf: handleOf,
-    hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
-    deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
-  };
-  return {
-    protocol,
-    connector,
+    protocol: {
+      name: 'xmpp',
+      addressOf: handleOf,
+      hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
+      deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
+    },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),
       'profile-changed': (job) => feeds.profileChanged(job.payload.actorId),
     },
   };
+}
+
+/**
+ * The protocol XMPP and its connection; connects to nothing before `connector.start()`.
+ * @throws TypeError when the configuration names no component
+ */
+export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
+  const { connector, transport, attach } = createConnector(ctx, options);
+  const { stanzas, on, protocol, handlers } = assemble(ctx, transport);
+  attach(stanzas, on);
+  return { protocol, connector, handlers };
 }

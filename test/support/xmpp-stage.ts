@@ -1,0 +1,89 @@
+// The XMPP folder without a server, for unit tests: a stanza goes in, what would be sent comes out.
+//
+//   const stage = await openStage();
+//   const alice = await stage.account('alice');
+//   const [reply] = await stage.receive(`<iq type='get' id='1' from='bob@chat.test/x' to='alice@social.test'>…</iq>`);
+import type { Account } from '../../src/domain/account.js';
+import type { Job } from '../../src/domain/job.js';
+import type { Protocol } from '../../src/domain/protocol.js';
+import { createAccount } from '../../src/services/accounts.js';
+import { type Element, parseStanza } from '../../src/xml.js';
+import { Dispatcher } from '../../src/xmpp/dispatch.js';
+import { assemble, type Xmpp } from '../../src/xmpp/index.js';
+import type { Transport } from '../../src/xmpp/transport.js';
+import { type TestContext, testContext } from './context.js';
+
+export interface Stage {
+  ctx: TestContext;
+  dispatcher: Dispatcher;
+  protocol: Protocol;
+  handlers: Xmpp['handlers'];
+  /** Everything sent so far, as text; `take` empties it. */
+  sent: string[];
+  take(): Element[];
+  account(username: string): Promise<Account & { jid: string }>;
+  /** Hands a stanza in, waits until it is handled and the jobs that it left have run; what was sent meanwhile. */
+  receive(stanza: string | Element): Promise<Element[]>;
+  /** Runs the waiting XMPP jobs `reconcile-presence` and `profile-changed`. */
+  runJobs(): Promise<void>;
+  /** How a request of ours to someone (disco#info) is answered; by default nobody answers. */
+  answer(respond: (iq: Element) => Element | null): void;
+  close(): Promise<void>;
+}
+
+export async function openStage(env: Record<string, string> = {}): Promise<Stage> {
+  const ctx = await testContext(env);
+  const sent: string[] = [];
+  let respond: (iq: Element) => Element | null = () => null;
+  const { serialize } = await import('../../src/xml.js');
+  const transport = {
+    online: true,
+    crowded: false,
+    send: (stanza: Element) => void sent.push(serialize(stanza)),
+    sendRaw: (text: string) => void sent.push(text),
+    roomy: async () => {},
+    barrier: async () => {},
+    request: async (iq: Element) => {
+      const answer = respond(iq);
+      if (!answer) throw new Error('nobody answers');
+      return answer;
+    },
+  } as unknown as Transport;
+  const { stanzas, protocol, handlers } = assemble(ctx, transport);
+  const dispatcher = new Dispatcher(ctx.config.domain, stanzas, (stanza) => transport.send(stanza), ctx.log);
+  const stage: Stage = {
+    ctx,
+    dispatcher,
+    protocol,
+    handlers,
+    sent,
+    take: () => sent.splice(0).map(parseStanza),
+    account: async (username) => {
+      const { account } = await createAccount(ctx, { username, email: `${username}@mail.test` });
+      return { ...account, jid: `${username}@${ctx.config.domain}` };
+    },
+    receive: async (stanza) => {
+      dispatcher.take(typeof stanza === 'string' ? parseStanza(stanza) : stanza);
+      await dispatcher.settled();
+      await stage.runJobs();
+      // What follows presence is not waited for by its sender.
+      await new Promise((resolve) => setImmediate(resolve));
+      return stage.take();
+    },
+    runJobs: async () => {
+      for (;;) {
+        const rows = await ctx.store.query<{ id: number; kind: Job['kind']; payload: string }>("select id, kind, payload from jobs where queue = 'xmpp' and kind <> 'deliver' order by id");
+        if (rows.length === 0) return;
+        for (const { id, kind, payload } of rows) {
+          await ctx.store.transaction((tx) => tx.query('delete from jobs where id = ?', [id]));
+          await handlers[kind as keyof Xmpp['handlers']]({ kind, payload: JSON.parse(payload) } as never);
+        }
+      }
+    },
+    answer: (next) => {
+      respond = next;
+    },
+    close: () => ctx.close(),
+  };
+  return stage;
+}
