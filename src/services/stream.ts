@@ -8,7 +8,7 @@ import type { Viewer } from '../store/access.js';
 import { findAccountByActor } from '../store/accounts.js';
 import { findActor, findActorByAddress, findActors, findLocalActor } from '../store/actors.js';
 import { type DeliverySummary, latestDeliverySummary } from '../store/ledger.js';
-import { countVisiblePosts, findVisiblePost, listHomePosts, listVisiblePosts } from '../store/posts.js';
+import { countVisiblePosts, findDeletedPost, findVisiblePost, listHomePosts, listVisiblePosts } from '../store/posts.js';
 import { countContacts, countFollowers } from '../store/relationships.js';
 import type { Context } from './context.js';
 
@@ -35,8 +35,10 @@ export interface Page {
  */
 export async function readPost(ctx: Context, viewer: Viewer, guid: Guid): Promise<PostView> {
   const post = await findVisiblePost(ctx.store, viewer, guid);
-  if (!post) throw new DomainError('not-found', 'There is no such post, or it is not for you to see.');
-  if (post.deletedAt !== null) throw new DomainError('gone', 'This post was deleted by its author.');
+  if (!post) {
+    if (await findDeletedPost(ctx.store, viewer, guid)) throw new DomainError('gone', 'This post was deleted by its author.');
+    throw new DomainError('not-found', 'There is no such post, or it is not for you to see.');
+  }
   return (await withAuthors(ctx, viewer, [post]))[0]!;
 }
 
