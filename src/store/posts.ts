@@ -162,3 +162,13 @@ export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; lim
     },
     page,
   );
+
+/** Public posts of accounts of ours that exist for others: what nodeinfo tells. */
+export const countPublicPosts = async (db: Db): Promise<number> =>
+  Number(
+    (
+      await db.query<{ n: number }>(
+        "select count(*) as n from posts p join accounts a on a.actor_id = p.author_id where a.state = 'active' and p.audience = 'public' and p.deleted_at is null",
+      )
+    )[0]!.n,
+  );

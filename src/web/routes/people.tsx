@@ -13,9 +13,9 @@ export function feedRoutes(ctx: Context): express.Router {
   const router = express.Router();
 
   router.get('/u/:name/feed.atom', async (req, res) => {
-    const { actor } = await findPerson(ctx, req.params.name.toLowerCase());
+    const { actor, account } = await findPerson(ctx, req.params.name.toLowerCase());
     const views = await listPostsBy(ctx, 'anonymous', actor, { limit: PAGE_SIZE });
-    sendAtom(res, feedAsAtom(ctx, actor, views), { shared: true });
+    sendAtom(res, feedAsAtom(ctx, actor, account, views), { shared: true });
   });
 
   router.get('/u/:name/feed.json', async (req, res) => {
