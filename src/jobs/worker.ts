@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import type { Job, JobKind, Queue } from '../domain/job.js';
 import type { Store, Tx } from '../store/database.js';
-import { type Claim, type ClaimedJob, claimIn, type Fate, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
+import { type Claim, type ClaimedJob, claimIn, completeFlat, type Fate, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 
 /**
  * Runs one job. May run again for the same job, so its effects are idempotent.
@@ -98,7 +98,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const log = options.log.child({ queue });
   const running = new Set<Run>();
   let ended: Ending[] = [];
-  let rounds: Promise<void> | null = null;
+  let looping = false;
   let again = false;
   let stopping = false;
   let lanesFirst = false;
@@ -108,13 +108,11 @@ export function startWorker(options: WorkerOptions): Worker {
   /** Something may be to do: starts the loop, or lets it go round once more. */
   function wake(): void {
     again = true;
-    rounds ??= loop().finally(() => {
-      rounds = null;
-      for (const tell of changed.splice(0)) tell();
-    });
+    if (!looping) void loop();
   }
 
   async function loop(): Promise<void> {
+    looping = true;
     while (again) {
       again = false;
       try {
@@ -124,6 +122,8 @@ export function startWorker(options: WorkerOptions): Worker {
         schedule(DATABASE_RETRY_MS);
       }
     }
+    looping = false; // in the same breath as the last look at `again`: a wake-up in between would be lost
+    for (const tell of changed.splice(0)) tell();
   }
 
   function schedule(delayMs: number): void {
@@ -140,7 +140,7 @@ export function startWorker(options: WorkerOptions): Worker {
     let claims: Claim[] = [];
     try {
       claims = await store.transaction(async (tx) => {
-        for (const ending of inLaneOrder(endings)) await writeDown(tx, ending);
+        await writeDownAll(tx, endings);
         return free > 0 ? take(tx, free) : [];
       });
     } catch (error) {
@@ -164,8 +164,13 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
-  /** Two transactions that free the same lanes must not wait for each other. */
-  const inLaneOrder = (endings: Ending[]) => endings.toSorted((a, b) => ((a.claim.lane ?? '') < (b.claim.lane ?? '') ? -1 : 1));
+  async function writeDownAll(tx: Tx, endings: Ending[]): Promise<void> {
+    const isSimple = ({ claim, done }: Ending) => claim.lane === null && done.length > 0;
+    for (const lost of await completeFlat(tx, endings.filter(isSimple).map(({ claim }) => claim))) warnOfLoss(lost);
+    // In order: two transactions that free the same lanes must not wait for each other.
+    const rest = endings.filter((ending) => !isSimple(ending)).sort((a, b) => ((a.claim.lane ?? '') < (b.claim.lane ?? '') ? -1 : 1));
+    for (const ending of rest) await writeDown(tx, ending);
+  }
 
   /** Lanes and jobs without one take turns in being first, so that neither waits for ever. */
   async function take(tx: Tx, free: number): Promise<Claim[]> {
@@ -178,9 +183,11 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function writeDown(tx: Tx, { claim, done, failed, putOff }: Ending): Promise<void> {
     const kept = await settle(tx, claim, { done, putOff, ...(failed && { failed: { ...failed, id: failed.job.id } }) }, now());
-    if (!kept) log.warn({ lane: claim.lane, jobs: claim.jobs.map(({ id }) => id) }, 'the lease was lost: these jobs run again');
+    if (!kept) warnOfLoss(claim);
     else if (failed && 'dead' in failed.fate) await options.onDead?.(tx, failed.job, failed.error);
   }
+
+  const warnOfLoss = ({ lane, jobs }: Claim) => log.warn({ lane, jobs: jobs.map(({ id }) => id) }, 'the lease was lost: these jobs run again');
 
   /** The database was away: the same again, later. Otherwise one of the endings is at fault, and must not hold up the others. */
   async function afterFailure(endings: Ending[], error: unknown): Promise<void> {
@@ -274,13 +281,12 @@ export function startWorker(options: WorkerOptions): Worker {
     await sweep(store, now(), { queue });
   };
   if (store.dialect === 'sqlite' && !takenOver.get(store)?.has(queue)) {
-    rounds = begin()
+    looping = true;
+    void begin()
       .catch((err) => log.warn({ err }, 'what an earlier process left could not be taken over: it waits for its lease to end'))
-      .finally(() => {
-        rounds = null;
-        wake();
-      });
-  } else wake();
+      .finally(loop);
+  }
+  wake();
 
   /** Looks after each time that the loop has come to rest. */
   async function until(isSo: () => boolean): Promise<void> {
@@ -288,7 +294,7 @@ export function startWorker(options: WorkerOptions): Worker {
       await new Promise<void>((resolve) => changed.push(resolve));
     }
   }
-  const isQuiet = () => rounds === null && running.size === 0 && ended.length === 0;
+  const isQuiet = () => !looping && running.size === 0 && ended.length === 0;
   const within = (promise: Promise<void>, ms: number) => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
@@ -315,7 +321,7 @@ export function startWorker(options: WorkerOptions): Worker {
       }
       wake();
       await within(
-        until(() => rounds === null),
+        until(() => !looping),
         ABORT_MS,
       );
     },

@@ -104,8 +104,8 @@ function headsFirst(dialect: Dialect, authors: string, order: 'asc' | 'desc'): s
       : `select p.guid from chosen c cross join posts p where p.guid in (${first('c.author_id')} limit ?)`;
   return `${WITH_VIEWER},
     authors(id) as (${authors}),
-    heads as (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a),
-    chosen as (select author_id from heads where guid is not null order by guid ${order} limit ?),
+    heads as materialized (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a),
+    chosen as materialized (select author_id from heads where guid is not null order by guid ${order} limit ?),
     page as (select guid from (${ofChosen}) found order by guid ${order} limit ?)
     select ${COLUMNS} from page join posts p on p.guid = page.guid order by p.guid ${order}`;
 }

@@ -5,6 +5,7 @@ import {
   type Claim,
   claim,
   complete,
+  completeFlat,
   dropJobs,
   fail,
   listJobs,
@@ -12,6 +13,7 @@ import {
   queueCounts,
   release,
   renew,
+  renewAll,
   retryDead,
   sweep,
 } from '../../../src/store/jobs.js';
@@ -207,6 +209,16 @@ describeStores((makeStore) => {
     expect(await renew(store, third!, LEASE, NOW)).toBe(true);
     expect(await finish(store, third!)).toBe(true);
     expect(await listJobs(store)).toEqual([]);
+  });
+
+  test('of many jobs that are completed together, those whose lease is lost stay', async () => {
+    await add(store, ...Array.from({ length: 300 }, (_, number) => job(number)));
+    const claims = await take(store, { jobs: 300 });
+    const [unlucky, ...others] = claims;
+    await store.transaction((tx) => renewAll(tx, others, LEASE, NOW + 1));
+    expect(await sweep(store, NOW + LEASE)).toBe(1);
+    expect(await store.transaction((tx) => completeFlat(tx, claims))).toEqual([unlucky]);
+    expect((await listJobs(store)).map(({ id }) => id)).toEqual([unlucky!.jobs[0]!.id]);
   });
 
   test('a lease that is renewed outlives the sweep', async () => {
