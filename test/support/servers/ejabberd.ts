@@ -38,7 +38,8 @@ function configuration(
   ];
   if (options.componentDomains?.length) {
     const hosts = Object.fromEntries(options.componentDomains.map((domain) => [domain, { password: componentSecret }]));
-    listeners.push({ module: 'ejabberd_service', ip: '127.0.0.1', port: ports.component, backlog: 128, shaper: 'none', access: 'all', hosts });
+    // By default (global_routes) each connection gets the stanzas of all these domains, in turn with the others.
+    listeners.push({ module: 'ejabberd_service', ip: '127.0.0.1', port: ports.component, backlog: 128, shaper: 'none', access: 'all', global_routes: false, hosts });
   }
   if (network) {
     listeners.push({ module: 'ejabberd_s2s_in', ip: network.addresses.ejabberd, port: 5269, backlog: 128, shaper: 'none' });
