@@ -23,7 +23,8 @@ export class Postpone extends Error {
 /** Holds the whole queue while it is shut, e.g. while there is no connection. */
 export interface Gate {
   isOpen(): boolean;
-  onOpen(listener: () => void): void | (() => void);
+  /** May return what takes the listener away again. */
+  onOpen(listener: () => void): unknown;
 }
 
 export interface WorkerOptions {
@@ -103,7 +104,7 @@ export function startWorker(options: WorkerOptions): Worker {
   let stopping = false;
   let lanesFirst = false;
   let due: NodeJS.Timeout | undefined;
-  let changed: (() => void)[] = [];
+  const changed: (() => void)[] = [];
 
   /** Something may be to do: starts the loop, or lets it go round once more. */
   function wake(): void {
@@ -310,7 +311,7 @@ export function startWorker(options: WorkerOptions): Worker {
       stopping = true;
       clearTimeout(due);
       clearInterval(sweeping);
-      for (const forget of deaf) forget?.();
+      for (const forget of deaf) if (typeof forget === 'function') forget();
       await within(until(isQuiet), options.stopMs ?? STOP_MS);
       for (const run of running) run.abort.abort(new Error('the worker stops'));
       await within(until(isQuiet), ABORT_MS);

@@ -19,7 +19,7 @@ import { OpenTx } from './transactions.js';
  * write lock at once, where waiting for it is safe.
  */
 class WritingDatabase extends Database {
-  override prepare<B extends unknown[] | {} = unknown[], R = unknown>(sql: string) {
+  override prepare<B extends unknown[] | object = unknown[], R = unknown>(sql: string) {
     return super.prepare<B, R>(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql);
   }
 }

@@ -285,7 +285,7 @@ describe('on PostgreSQL', () => {
 
   test('a lost listening connection is made anew and wakes everyone', async () => {
     const other = await openStore(url, silentLog);
-    let wakes: (() => void)[] = [];
+    const wakes: (() => void)[] = [];
     const woken = () => new Promise<void>((resolve) => wakes.push(resolve));
     const connected = woken();
     store.notify.onWake('xmpp', () => wakes.splice(0).forEach((wake) => wake()));
