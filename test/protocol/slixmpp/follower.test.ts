@@ -6,7 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 import { createAppPassword } from '../../../src/services/app-passwords.js';
 import { isEvent, MICROBLOG, told } from '../../support/follow.js';
 import { type Installation, startInstallation } from '../../support/installation.js';
-import { type AuthChat, server, type TestServer } from '../../support/servers/index.js';
+import { server, type TestServer } from '../../support/servers/index.js';
+import type { AuthChat } from '../../support/servers/plan.js';
 import { Browser, type Site } from '../../support/web.js';
 import { parse } from '../../support/xmpp-client.js';
 
