@@ -1,0 +1,262 @@
+// Following by presence, on real servers: RFC 6121 §3 as a component that is its own server lives it.
+import type { Account } from '../../src/domain/account.js';
+import { acceptRequest, addContact, blockPerson, contactsPage, refuseRequest, removeContact, setAskFirst } from '../../src/services/relationships.js';
+import { FOLLOWER, followByPresence, heard, isEvent, MICROBLOG, pubsub, subscribeTo, told } from '../support/follow.js';
+import { type Installation, startInstallation } from '../support/installation.js';
+import { SERVERS, server, type TestServer } from '../support/servers/index.js';
+import { connect, type ConnectOptions, type TestClient } from '../support/xmpp-client.js';
+
+const CAPS = 'http://jabber.org/protocol/caps';
+const EVENT = 'http://jabber.org/protocol/pubsub#event';
+
+/** As one whose client asks for no node. */
+async function followInSilence(client: TestClient, to: string): Promise<void> {
+  await client.send(`<presence type='subscribe' to='${to}'/>`);
+  await client.receives(`<presence type='subscribed' from='${to}'/>`);
+  await client.receives(`<presence type='subscribe' from='${to}'/>`);
+  await client.send(`<presence type='subscribed' to='${to}'/>`);
+}
+
+describe.each(SERVERS)('on %s', (name) => {
+  let here: TestServer;
+  let app: Installation;
+  let alice: Account & { jid: string };
+  const open: TestClient[] = [];
+  const login = async (options: ConnectOptions): Promise<TestClient> => {
+    const client = await connect(options);
+    open.push(client);
+    return client;
+  };
+  const newReader = async (features: string[] = FOLLOWER) => login({ ...(await here.newAccount('romeo')), features });
+  /** After this, whatever was caused before has arrived. */
+  const quiet = async (client: TestClient) => {
+    await app.idle();
+    await client.barrier(alice.jid);
+  };
+
+  beforeAll(async () => {
+    here = await server(name);
+    app = await startInstallation({ server: here });
+  });
+  afterAll(() => app.stop());
+  let count = 0;
+  beforeEach(async () => {
+    alice = await app.account(`alice${++count}`);
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((client) => client.disconnect()));
+  });
+
+  test('a follower whose caps ask for the node gets posts, edits and retractions; one whose caps do not gets none', async () => {
+    const [romeo, plain] = [await newReader(), await newReader([])];
+    await followByPresence(romeo, alice.jid);
+    await followInSilence(plain, alice.jid);
+    await romeo.receives(`<presence from='${alice.jid}/social'><c xmlns='${CAPS}' hash='sha-1'/></presence>`);
+    await quiet(romeo);
+    const post = await app.posts(alice, 'first');
+    await app.edits(alice, post.guid, 'better');
+    await app.deletes(alice, post.guid);
+    const lines: string[] = [];
+    while (lines.at(-1) !== `-${post.guid}`) lines.push(...told(await romeo.receives(isEvent(alice.jid), 'the next event')));
+    // Each delivery tells how things stand when it runs; what is gone by then is only retracted.
+    expect(lines.every((line) => line.includes(post.guid))).toBe(true);
+    await quiet(plain);
+    expect(heard(plain, alice.jid)).toEqual([]);
+    expect((await contactsPage(app.ctx, alice)).followers.map(({ address }) => address).sort()).toEqual([romeo.bareJid, plain.bareJid].sort());
+  });
+
+  test('both nodes go to who asks for both, and nothing twice to who has subscribed as well', async () => {
+    const romeo = await newReader();
+    await followByPresence(romeo, alice.jid);
+    await subscribeTo(romeo, alice.jid);
+    await quiet(romeo);
+    const post = await app.posts(alice, 'once');
+    const event = await romeo.receives(isEvent(alice.jid), 'the post');
+    expect(event.attrs.to).toBe(romeo.bareJid);
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid)).toEqual([]);
+    expect(told(event)).toEqual([`+${post.guid} once`]);
+  });
+
+  test('who does not let us see him follows all the same, and is not asked again', async () => {
+    const romeo = await newReader();
+    await romeo.send(`<presence type='subscribe' to='${alice.jid}'/>`);
+    await romeo.receives(`<presence type='subscribe' from='${alice.jid}'/>`);
+    await romeo.send(`<presence type='unsubscribed' to='${alice.jid}'/>`);
+    await quiet(romeo);
+    await romeo.send(`<presence type='subscribe' to='${alice.jid}'/>`);
+    await quiet(romeo);
+    expect(romeo.unread.filter((stanza) => stanza.attrs.type === 'subscribe').map(String)).toEqual([]);
+    expect((await contactsPage(app.ctx, alice)).followers.map(({ address }) => address)).toEqual([romeo.bareJid]);
+  });
+
+  test('who stops following hears no more, and we stop watching him', async () => {
+    const romeo = await newReader();
+    await followByPresence(romeo, alice.jid);
+    await quiet(romeo);
+    await romeo.send(`<presence type='unsubscribe' to='${alice.jid}'/>`);
+    await romeo.receives(`<presence type='unsubscribe' from='${alice.jid}'/>`);
+    await quiet(romeo);
+    await app.posts(alice, 'without romeo');
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid)).toEqual([]);
+    expect((await contactsPage(app.ctx, alice)).followers).toEqual([]);
+  });
+
+  test('where she is asked first, following waits for her word', async () => {
+    await setAskFirst(app.ctx, alice, true);
+    const [romeo, paris] = [await newReader(), await newReader()];
+    for (const one of [romeo, paris]) {
+      await one.send(`<presence type='subscribe' to='${alice.jid}'/>`);
+      await quiet(one);
+      expect(one.hasReceived(`<presence type='subscribed' from='${alice.jid}'/>`)).toBe(false);
+    }
+    const requests = (await contactsPage(app.ctx, alice)).requests;
+    const idOf = (client: TestClient) => requests.find(({ address }) => address === client.bareJid)!.id;
+    await acceptRequest(app.ctx, alice, idOf(romeo), { followBack: false });
+    await romeo.receives(`<presence type='subscribed' from='${alice.jid}'/>`);
+    await refuseRequest(app.ctx, alice, idOf(paris));
+    await paris.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
+    await paris.send(`<presence type='subscribe' to='${alice.jid}'/>`);
+    await paris.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
+    expect((await contactsPage(app.ctx, alice)).requests).toEqual([]);
+  });
+
+  test('an explicit subscription waits just so, and its subscriber is told when it stands', async () => {
+    await setAskFirst(app.ctx, alice, true);
+    const romeo = await newReader([]);
+    const pending = await subscribeTo(romeo, alice.jid);
+    expect(pending.getChild('pubsub')!.getChild('subscription')!.attrs.subscription).toBe('pending');
+    await app.posts(alice, 'too early for romeo');
+    const [request] = (await contactsPage(app.ctx, alice)).requests;
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid)).toEqual([]);
+    await acceptRequest(app.ctx, alice, request!.id, { followBack: false });
+    await romeo.receives(`<message from='${alice.jid}' to='${romeo.bareJid}'><event xmlns='${EVENT}'><subscription node='${MICROBLOG}' jid='${romeo.bareJid}' subscription='subscribed'/></event></message>`);
+    const post = await app.posts(alice, 'now');
+    expect(told(await romeo.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} now`]);
+  });
+
+  test('someone whom she adds on the web is asked, then sees her with caps that want his posts', async () => {
+    const romeo = await newReader();
+    const { id } = await addContact(app.ctx, alice, romeo.bareJid);
+    await romeo.receives(`<presence type='subscribe' from='${alice.jid}'/>`);
+    await romeo.send(`<presence type='subscribed' to='${alice.jid}'/>`);
+    const presence = await romeo.receives(`<presence from='${alice.jid}/pep'><c xmlns='${CAPS}' hash='sha-1'/></presence>`);
+    const { node, ver } = presence.getChild('c')!.attrs;
+    const info = await romeo.request(`<iq type='get' to='${alice.jid}/pep'><query xmlns='http://jabber.org/protocol/disco#info' node='${node}#${ver}'/></iq>`);
+    expect(info.getChild('query')!.getChildren('feature').map(({ attrs }) => attrs.var)).toContain(`${MICROBLOG}+notify`);
+    await app.idle();
+    expect((await contactsPage(app.ctx, alice)).contacts).toMatchObject([{ relationship: { following: 'on' } }]);
+    await removeContact(app.ctx, alice, id);
+    await romeo.receives(`<presence type='unsubscribe' from='${alice.jid}'/>`);
+  });
+
+  test('who was away gets what he missed when he comes back, oldest first, and says since when', async () => {
+    const account = await here.newAccount('romeo');
+    const before = await login({ ...account, features: FOLLOWER });
+    await followByPresence(before, alice.jid);
+    await quiet(before);
+    await before.send(`<presence type='unavailable'/>`);
+    await before.barrier(alice.jid); // by now she knows that he is gone
+    await before.disconnect();
+    const missed = [await app.posts(alice, 'one'), await app.posts(alice, 'two')];
+    await app.idle();
+    const romeo = await login({ ...account, features: FOLLOWER });
+    const events = [await romeo.receives(isEvent(alice.jid), 'the first'), await romeo.receives(isEvent(alice.jid), 'the second')];
+    expect(events.flatMap(told)).toEqual([`+${missed[0]!.guid} one`, `+${missed[1]!.guid} two`]);
+    expect(events.map((event) => event.getChild('delay', 'urn:xmpp:delay')?.attrs.stamp)).toEqual(missed.map((post) => new Date(post.createdAt).toISOString()));
+    const live = await app.posts(alice, 'three');
+    expect(told(await romeo.receives(isEvent(alice.jid), 'the live one'))).toEqual([`+${live.guid} three`]);
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid)).toEqual([]);
+  });
+
+  test('a post for contacts comes only to whom she has added', async () => {
+    const [romeo, paris] = [await newReader(), await newReader()];
+    for (const one of [romeo, paris]) await followByPresence(one, alice.jid);
+    await addContact(app.ctx, alice, romeo.bareJid);
+    await quiet(romeo);
+    const post = await app.posts(alice, 'for contacts', { to: 'contacts' });
+    expect(told(await romeo.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} for contacts`]);
+    await quiet(paris);
+    expect(heard(paris, alice.jid)).toEqual([]);
+  });
+
+  test('who is blocked is cut off on every wire', async () => {
+    const romeo = await newReader();
+    await followByPresence(romeo, alice.jid);
+    await subscribeTo(romeo, alice.jid);
+    await quiet(romeo);
+    const [follower] = (await contactsPage(app.ctx, alice)).followers;
+    await blockPerson(app.ctx, alice, follower!.id);
+    await romeo.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
+    await romeo.receives(`<message from='${alice.jid}'><event xmlns='${EVENT}'><subscription subscription='none'/></event></message>`);
+    await app.posts(alice, 'not for romeo');
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid)).toEqual([]);
+    await expect(romeo.request(pubsub('get', alice.jid, `<items node='${MICROBLOG}'/>`))).rejects.toMatchObject({ condition: 'service-unavailable' });
+  });
+
+  test('her own chat client hears of her own posts, and is no follower', async () => {
+    const account = await here.newAccount('carol');
+    const carol = await app.account(account.username);
+    const own = await login({ ...account, features: FOLLOWER });
+    await followByPresence(own, carol.jid);
+    await app.idle();
+    await own.barrier(carol.jid);
+    const post = await app.posts(carol, 'from the web', { to: 'contacts' });
+    expect(told(await own.receives(isEvent(carol.jid), 'her own post'))).toEqual([`+${post.guid} from the web`]);
+    expect((await contactsPage(app.ctx, carol)).followers).toEqual([]);
+  });
+
+  test('two people of one installation follow each other by their chat addresses', async () => {
+    const account = await here.newAccount('dave');
+    const dave = await app.account(account.username);
+    const client = await login({ ...account, features: FOLLOWER });
+    await followByPresence(client, alice.jid);
+    await app.idle();
+    expect((await contactsPage(app.ctx, alice)).followers).toMatchObject([{ id: dave.actorId }]);
+    await client.barrier(alice.jid);
+    const post = await app.posts(alice, 'for dave');
+    expect(told(await client.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} for dave`]);
+  });
+
+  test('a probe is answered to a follower, and to nobody else', async () => {
+    const [romeo, stranger] = [await newReader(), await newReader()];
+    await followByPresence(romeo, alice.jid);
+    await quiet(romeo);
+    romeo.forget();
+    await romeo.send(`<presence type='probe' to='${alice.jid}'/>`);
+    await romeo.receives(`<presence from='${alice.jid}/social'/>`);
+    await stranger.send(`<presence type='subscribe' to='nobody@${app.domain}'/>`);
+    await stranger.receives(`<presence type='unsubscribed' from='nobody@${app.domain}'/>`);
+  });
+
+  test('a chat message is refused with a word, whether there is such a person or not', async () => {
+    const romeo = await newReader();
+    for (const to of [alice.jid, `nobody@${app.domain}`]) {
+      await romeo.send(`<message type='chat' id='m1' to='${to}'><body>hello</body></message>`);
+      await romeo.receives(`<message type='error' id='m1' from='${to}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`);
+    }
+  });
+});
+
+test('someone on another server follows by presence, over server-to-server', async () => {
+  const [prosody, ejabberd] = [await server('prosody'), await server('ejabberd')];
+  for (const [home, abroad] of [[prosody, ejabberd] as const, [ejabberd, prosody] as const]) {
+    const app = await startInstallation({ server: home });
+    const alice = await app.account('alice');
+    const romeo = await connect({ ...(await abroad.newAccount('romeo')), features: FOLLOWER });
+    try {
+      await followByPresence(romeo, alice.jid);
+      await app.idle();
+      await romeo.barrier(alice.jid);
+      const post = await app.posts(alice, 'far away');
+      expect(told(await romeo.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} far away`]);
+    } finally {
+      await romeo.disconnect();
+      await app.stop();
+    }
+  }
+});
