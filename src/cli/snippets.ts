@@ -82,15 +82,67 @@ Component ${quoted(config.domain)}
 `;
 }
 
+/** Where the snippet expects what it names. Debian's unit (ProtectHome, PrivateTmp) hides /home, /root and /tmp from ejabberd. */
+export const EJABBERD_FILES = {
+  program: '/usr/local/lib/diaspora-x/ejabberd-auth.mjs',
+  secret: '/etc/ejabberd/diaspora-x.secret',
+  snippet: '/etc/ejabberd/diaspora-x.yml',
+};
+
+function ejabberdLogins(config: Config): string {
+  const { program, secret } = EJABBERD_FILES;
+  return `
+host_config:
+  ${quoted(config.chatDomain)}:
+    # Logins with the app passwords of diaspora-x.
+    auth_method: [external]
+    extauth_program: ${quoted(`${process.execPath} ${program} --url http://${at(config.authListen)} --secret-file ${secret}`)}
+    # Each answers one login after the other, most of them in a few milliseconds, and takes 45 MB.
+    extauth_pool_size: 4
+    # A revoked password must not live on in a cache, and there are several passwords for one name.
+    auth_use_cache: false
+    # Logs in by a token of ejabberd's own, past the program.
+    disable_sasl_mechanisms: ["X-OAUTH2", "DIGEST-MD5"]
+`;
+}
+
 function ejabberd(config: Config): string {
   const { host, port, secret } = component(config);
-  return `# diaspora-x for ejabberd 23.01 or later: parts to merge into /etc/ejabberd/ejabberd.yml, then restart ejabberd.
-# Chat logins with app passwords are not there yet for ejabberd: they come with a later version of diaspora-x. Until then its accounts are its own,
-# so DX_CHAT_DOMAIN must be empty: a stranger could bear the name of one of ours.
-${ourSide(config, '#', '')}
+  const { program, secret: secretFile, snippet } = EJABBERD_FILES;
+  const withLogins = config.chatDomain !== '';
+  const built = path.join(programFolder(), 'ejabberd-auth', 'dist', 'main.mjs');
+  return `# diaspora-x for ejabberd 23.01 or later. docs/ejabberd.md tells more.
+# 1. As root, save this as ${snippet}, for it holds secrets:
+#      bin/dx snippet ejabberd | install -m 640 -g ejabberd /dev/stdin ${snippet}
+# 2. In /etc/ejabberd/ejabberd.yml, add the line
+#      include_config_file: ${snippet}
+#    and take out your own entry for port ${config.xmppPort} under "listen", because this file has it.${withLogins ? ` ${quoted(config.chatDomain)} stays among "hosts",\n#    but must be in no other "host_config".` : ''}
+${
+  withLogins
+    ? `# 3. Install the program, and the secret it shows, which stands in this file:
+#      install -D -m 644 ${built} ${program}
+#      sed -n 's/^# *DX_AUTH_SECRET=//p' ${snippet} | install -m 640 -g ejabberd /dev/stdin ${secretFile}
+# 4. Close the other ways by which strangers can send passwords: one of more than 64 KiB stops the check of logins for everybody, and nothing
+#    limits them there. Under "listen", take out mod_mqtt and the lines "/ws: ejabberd_http_ws" and "/api: mod_http_api", or bind them to
+#    127.0.0.1. A listener for port 5223 gets the same max_stanza_size and backlog as the one below.
+# 5. Restart ejabberd.`
+    : `# 3. Restart ejabberd. Its accounts are its own: a DX_CHAT_DOMAIN that is set has its logins checked by diaspora-x.`
+}
+${ourSide(config, '#', config.chatDomain)}${withLogins ? `\n#   DX_AUTH_LISTEN=${at(config.authListen)}\n#   DX_AUTH_SECRET=${config.authSecret}` : ''}
 
 listen:
-  # The component. Keep the other entries of your "listen".
+  -
+    port: ${config.xmppPort}
+    ip: "::"
+    module: ejabberd_c2s
+    # The default of 5 drops connections in a burst of logins.
+    backlog: 128
+    # Longer passwords than this would stop the check of logins for everybody.
+    max_stanza_size: 65536
+    # Passwords travel in PLAIN.
+    starttls_required: true
+    access: c2s
+    shaper: c2s_shaper
   -
     port: ${port}
     ip: ${quoted(interfaceOf(host))}
@@ -100,13 +152,13 @@ listen:
     hosts:
       ${quoted(config.domain)}:
         password: ${quoted(secret)}
-  # In your entry for clients (module: ejabberd_c2s), set these:
-  #   backlog: 128              the default of 5 drops connections in a burst of logins
-  #   max_stanza_size: 65536    longer passwords than that can stop the check of logins for everybody
-  #   starttls_required: true   passwords travel in PLAIN
-
-# A revoked password must not live on in a cache.
-auth_use_cache: false
-disable_sasl_mechanisms: ["X-OAUTH2", "DIGEST-MD5"]
+${withLogins ? ejabberdLogins(config) : ''}
+# By hand, because ejabberd does not merge it: under your "modules", in mod_pubsub. Own posts of a chat account then keep their history, and
+# reach those who subscribed (by default one item is kept, and subscribers without the author's presence get nothing).
+#   force_node_config:
+#     "urn:xmpp:microblog:0":
+#       max_items: 1000
+#       persist_items: true
+#       presence_based_delivery: false
 `;
 }

@@ -1,9 +1,11 @@
 // A real ejabberd (Debian 12: 23.01), run by hand without node name, epmd or ejabberdctl; up in about a second.
 import { readdirSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Daemon, freePort, removeFolder, temporaryFolder } from './daemon.js';
+import { promisify } from 'node:util';
+import { Daemon, freePort, isRoot, removeFolder, temporaryFolder } from './daemon.js';
 import type { RunningServer, ServerOptions } from './plan.js';
 
 /** The folder with ejabberd's code; its name holds the version. */
@@ -87,11 +89,16 @@ function configuration(
     .join('\n')}\n${options.extraConfig ?? ''}\n`;
 }
 
+export interface EjabberdOptions extends ServerOptions {
+  /** Run as this user where we are root: as Debian's unit does, and so that programs it starts (extauth_program) have no rights of root. */
+  user?: string;
+}
+
 /**
  * Starts an ejabberd of its own.
  * @throws Error with its log when it does not start
  */
-export async function startEjabberd(options: ServerOptions): Promise<RunningServer> {
+export async function startEjabberd(options: EjabberdOptions): Promise<RunningServer> {
   const folder = await temporaryFolder('ejabberd');
   const componentSecret = options.componentSecret ?? 'secret';
   const ports = { c2s: await freePort(), component: await freePort(), api: await freePort() };
@@ -107,6 +114,11 @@ export async function startEjabberd(options: ServerOptions): Promise<RunningServ
     ? { LD_PRELOAD: 'libnss_wrapper.so', NSS_WRAPPER_HOSTS: options.network.hostsFile }
     : {};
 
+  if (options.user && isRoot) {
+    const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => Number((await promisify(execFile)('id', [flag, options.user!])).stdout)));
+    for (const owned of [folder, data, configFile, inetrc]) await chown(owned, uid!, gid!);
+  }
+
   const logFile = path.join(folder, 'output.log');
   const ejabberdLog = path.join(folder, 'ejabberd.log');
   const daemon = new Daemon({
@@ -119,6 +131,7 @@ export async function startEjabberd(options: ServerOptions): Promise<RunningServ
     ],
     env: { EJABBERD_CONFIG_PATH: configFile, EJABBERD_LOG_PATH: ejabberdLog, ERL_INETRC: inetrc, HOME: folder, ...names },
     cwd: folder,
+    ...(options.user ? { user: options.user } : {}),
     logFile,
     otherLogs: [ejabberdLog],
     ports: [

@@ -215,10 +215,17 @@ describe('dx', () => {
       expect(out).not.toContain('diaspora_x_auth_secret');
     });
 
-    test('ejabberd has the component and the limits, and no chat logins yet', async () => {
+    test('ejabberd has the component, the limits and the logins', async () => {
       const { code, out } = await run(['snippet', 'ejabberd']);
       expect(code).toBe(0);
-      for (const line of ['module: ejabberd_service', '"social.test":', 'auth_use_cache: false', 'X-OAUTH2', 'max_stanza_size: 65536', 'backlog: 128', 'starttls_required: true', 'DX_CHAT_DOMAIN=\n', 'not there yet']) expect(out).toContain(line);
+      for (const line of ['module: ejabberd_service', '"social.test":', 'auth_use_cache: false', 'X-OAUTH2', 'max_stanza_size: 65536', 'backlog: 128', 'starttls_required: true', 'DX_CHAT_DOMAIN=chat.test\n', '"chat.test":\n', 'auth_method: [external]', '/usr/local/lib/diaspora-x/ejabberd-auth.mjs --url http://', `DX_AUTH_SECRET=${config.authSecret}`]) expect(out).toContain(line);
+      // The secret is in a file, not among the program's arguments, which every user of the machine sees.
+      expect(/extauth_program: .*/.exec(out)![0]).not.toContain(config.authSecret);
+    });
+
+    test('without a chat domain, ejabberd asks for no logins', async () => {
+      const { out } = await run(['snippet', 'ejabberd'], { more: { DX_CHAT_DOMAIN: '' } });
+      for (const line of ['extauth', 'host_config:', config.authSecret]) expect(out).not.toContain(line);
     });
 
     test('when no secret is set, the same one is proposed each time', async () => {
