@@ -117,7 +117,7 @@ test('a question that the endpoint does not answer is false at the deadline; its
   expect(await program.asks('auth:alice:chat.test:second')).toBe(false);
   endpoint.answer = (third) => third.says(true);
   expect(await program.asks('auth:alice:chat.test:third')).toBe(true);
-  expect(program.log).toMatch(/out of time/);
+  await program.hasLogged('out of time');
 });
 
 test('pipelined questions share the wait for an endpoint that hangs: each has its own deadline from its arrival', async () => {
@@ -230,7 +230,7 @@ test('a secret that is changed on both sides needs no restart; a wrong or missin
   expect(await program.asks(GOOD)).toBe(true);
   expected = 'another secret of both';
   expect(await program.asks(GOOD)).toBe(false);
-  expect(program.log).toMatch(/refused our secret: is .*secret the same as DX_AUTH_SECRET/);
+  await program.hasLogged(`refused our secret: is ${it.secretFile} the same as DX_AUTH_SECRET?`);
   writeFileSync(it.secretFile, expected);
   expect(await program.asks(GOOD)).toBe(true);
   writeFileSync(it.secretFile, SECRET);
@@ -239,10 +239,10 @@ test('a secret that is changed on both sides needs no restart; a wrong or missin
   const other = it.start(endpoint, '--secret-file', missing);
   expected = SECRET;
   expect(await other.asks(GOOD)).toBe(false);
-  expect(other.log).toContain(`cannot read ${missing}: ENOENT`);
+  await other.hasLogged(`cannot read ${missing}: ENOENT`);
   writeFileSync(missing, '\n');
   expect(await other.asks(GOOD)).toBe(false);
-  expect(other.log).toContain(`${missing} is empty`);
+  await other.hasLogged(`${missing} is empty`);
   writeFileSync(missing, SECRET);
   expect(await other.asks(GOOD)).toBe(true);
 });

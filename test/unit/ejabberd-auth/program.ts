@@ -33,7 +33,10 @@ export class Program {
 
   constructor(file: string, args: string[]) {
     this.child = spawn(process.execPath, [file, ...args]);
-    this.child.stderr.on('data', (chunk) => (this.log += chunk));
+    this.child.stderr.on('data', (chunk) => {
+      this.log += chunk;
+      this.#more();
+    });
     this.child.stdout.on('data', (chunk) => {
       this.#output = Buffer.concat([this.#output, chunk]);
       this.#more();
@@ -62,6 +65,14 @@ export class Program {
       if (!answer.equals(TRUE) && !answer.equals(FALSE)) throw new Error(`no answer: ${answer.toString('hex')}`);
       return answer.equals(TRUE);
     });
+  }
+
+  /** Waits for this text in the log: it may come after the answer that it tells about. */
+  async hasLogged(text: string): Promise<void> {
+    while (!this.log.includes(text)) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`the program has ended without ${text}: ${this.log}`);
+      await new Promise<void>((resolve) => (this.#more = resolve));
+    }
   }
 
   /** Sends one packet and waits for its answer. */
