@@ -94,7 +94,7 @@ function ask(method: string, url: string, headers: Record<string, string> = {}, 
 
 async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
   const password = 'correct horse battery';
-  execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'inherit'] });
+  execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'pipe'] });
   const cookies = new Map<string, string>();
   const call = async (method: string, path_: string, form?: Record<string, string>): Promise<Answer> => {
     const answer = await ask(method, url + path_, { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; '), host: new URL(env.DX_PUBLIC_URL!).host, origin: env.DX_PUBLIC_URL! }, form ? new URLSearchParams(form).toString() : '');

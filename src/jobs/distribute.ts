@@ -21,7 +21,7 @@ export async function distribute(ctx: Context, { activityId }: JobPayloads['dist
           payload: { activityId, protocol: protocol.name, host },
           queue: protocol.name === 'xmpp' ? 'xmpp' : 'main',
           lane: deliveryLane(protocol.name, activity.actorId, host), // an author's activities reach a server in their order
-          runAt: now,
+          runAt: now, // the oldest go first when there are more lanes than hands
         }),
       );
       await addJobs(tx, jobs);

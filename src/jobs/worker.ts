@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import type { Job, JobKind, Queue } from '../domain/job.js';
 import type { Store, Tx } from '../store/database.js';
-import { type Claim, type ClaimedJob, claimIn, completeFlat, type Fate, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
+import { type Claim, type ClaimedJob, claimIn, completeFlat, type Fate, LEASE_ENDED, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 
 /**
  * Runs one job. May run again for the same job, so its effects are idempotent.
@@ -62,6 +62,7 @@ const ABORT_MS = 1_000;
 const SWEEP_MS = 30_000;
 const DATABASE_RETRY_MS = 1_000;
 
+/** For what is a fault of ours. A server that is away is tried for the whole time. */
 const MAX_ATTEMPTS = 30;
 const MAX_AGE_MS = 14 * 24 * 3_600_000;
 
@@ -225,7 +226,7 @@ export function startWorker(options: WorkerOptions): Worker {
     const of = { job: job.id, kind: job.kind, attempts: job.attempts };
     try {
       // It has killed its worker again and again.
-      if (job.attempts >= MAX_ATTEMPTS) throw new DeliveryError('given up before it ran again', true);
+      if (job.attempts >= MAX_ATTEMPTS && job.lastError === LEASE_ENDED) throw new DeliveryError('given up before it ran again', true);
       const handler = options.handlers[job.kind] as Handler | undefined;
       if (!handler) throw new Error(`nobody here runs jobs of the kind ${job.kind}`);
       await handler(job as never, signal);
@@ -235,8 +236,9 @@ export function startWorker(options: WorkerOptions): Worker {
       if (signal.aborted) return {}; // no fault of its own: it is given back
       if (error instanceof Postpone) return { putOff: { id: job.id, runAt: error.untilMs } };
       const text = error instanceof Error ? error.message : String(error);
-      const isLast = job.attempts + 1 >= MAX_ATTEMPTS || now() - job.createdAt >= MAX_AGE_MS;
       const isPermanent = error instanceof DeliveryError && error.permanent;
+      const isTheirs = error instanceof DeliveryError && !error.permanent;
+      const isLast = now() - job.createdAt >= MAX_AGE_MS || (!isTheirs && job.attempts + 1 >= MAX_ATTEMPTS);
       if (isLast || isPermanent) {
         log[isPermanent ? 'warn' : 'error']({ ...of, err: error }, 'job given up');
         return { failed: { job, error: text, fate: { dead: true } } };

@@ -8,6 +8,6 @@ import type { Context } from './context.js';
 export async function changeProfile(ctx: Context, account: Account, profile: Profile): Promise<void> {
   await ctx.store.transaction(async (tx) => {
     await updateProfile(tx, account.actorId, profile);
-    await addJobs(tx, [{ kind: 'profile-changed', payload: { actorId: account.actorId }, queue: 'xmpp', lane: `profile:${account.actorId}`, runAt: ctx.now() }]);
+    await addJobs(tx, [{ kind: 'profile-changed', payload: { actorId: account.actorId }, queue: 'xmpp', lane: `profile:${account.actorId}` }]);
   });
 }

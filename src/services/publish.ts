@@ -107,6 +107,6 @@ async function record(ctx: Context, tx: Tx, verb: Verb, post: Post): Promise<voi
   const now = ctx.now();
   const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, publishedAt: now };
   await insertActivity(tx, activity);
-  await addJobs(tx, [{ kind: 'distribute', payload: { activityId: activity.id }, queue: 'main', lane: `distribute:${post.authorId}`, runAt: now }]);
+  await addJobs(tx, [{ kind: 'distribute', payload: { activityId: activity.id }, queue: 'main', lane: `distribute:${post.authorId}` }]);
   tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
 }

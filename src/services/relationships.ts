@@ -37,16 +37,16 @@ export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId:
       await saveRelationship(tx, mirrored.theirs);
       if (mirrored.theirs.follower === 'asked' && theirs.follower !== 'asked') tx.publish({ kind: 'request', actorId: otherId });
     }
-    await addJobs(tx, [reconcile(otherId, actorId, ctx.now())]);
+    await addJobs(tx, [reconcile(otherId, actorId)]);
   }
   if (after !== before) await saveRelationship(tx, after);
   if (after.follower === 'asked' && before.follower !== 'asked') tx.publish({ kind: 'request', actorId });
-  await addJobs(tx, [reconcile(actorId, otherId, ctx.now())]);
+  await addJobs(tx, [reconcile(actorId, otherId)]);
   return after;
 }
 
-const reconcile = (actorId: number, otherId: number, runAt: number) =>
-  ({ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}`, runAt }) as const;
+const reconcile = (actorId: number, otherId: number) =>
+  ({ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}` }) as const;
 
 const asksFirst = async (db: Db, actorId: number) => (await findAccountByActor(db, actorId))?.askFirst ?? false;
 

@@ -14,7 +14,7 @@ export interface Claim {
   fence: number;
   jobs: ClaimedJob[];
 }
-export type ClaimedJob = Job & { createdAt: number };
+export type ClaimedJob = Job & { createdAt: number; lastError: string | null };
 
 /** How a failed job goes on. */
 export type Fate = { retryAt: number } | { dead: true };
@@ -39,9 +39,10 @@ interface Row {
   run_at: number;
   attempts: number;
   created_at: number;
+  last_error: string | null;
 }
 
-const COLUMNS = 'id, kind, payload, ordering_key, run_at, attempts, created_at';
+const COLUMNS = 'id, kind, payload, ordering_key, run_at, attempts, created_at, last_error';
 
 const toJob = (queue: Queue, row: Row, attempts: number): ClaimedJob =>
   ({
@@ -53,6 +54,7 @@ const toJob = (queue: Queue, row: Row, attempts: number): ClaimedJob =>
     runAt: row.run_at,
     attempts,
     createdAt: row.created_at,
+    lastError: row.last_error,
   }) as ClaimedJob;
 
 /** Statements of this many rows: larger ones stop the event loop for milliseconds on SQLite (store.md). */
@@ -282,7 +284,8 @@ export async function renewAll(tx: Tx, claims: readonly Claim[], leaseMs: number
   return lost;
 }
 
-const LEASE_ENDED = 'The worker ended, or hung, while this job ran.';
+/** The last error of a job whose run never came back. */
+export const LEASE_ENDED = 'The worker ended, or hung, while this job ran.';
 
 /**
  * Frees what was claimed by workers that are no more. It counts as a failed attempt of the job that may have run, so that one

@@ -167,6 +167,19 @@ describeStores((makeStore) => {
     expect(await listJobs(store)).toEqual([]);
   });
 
+  test('a server that is away for days is tried again and again', async () => {
+    const worker = start(() => {
+      throw new DeliveryError('away', false);
+    });
+    await add(job(1));
+    for (let attempt = 1; attempt <= 100; attempt++) {
+      await worker.idle();
+      clock += 2 * 3_600_000;
+    }
+    expect(ran).toHaveLength(100);
+    expect(await listJobs(store, { failed: true })).toEqual([]);
+  });
+
   test('a job is given up after 14 days', async () => {
     const worker = start(() => {
       throw new DeliveryError('away', false);

@@ -82,6 +82,7 @@ describeStores((makeStore) => {
         runAt: NOW,
         attempts: 0,
         createdAt: NOW,
+        lastError: null,
       },
     ]);
   });
