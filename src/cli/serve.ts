@@ -99,7 +99,11 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
     } else {
       log.warn('no XMPP server is set (DX_COMPONENT_URL): the web pages work, posts stay here');
     }
-    return { ctx, url: web.url, connector: xmpp?.connector ?? null, idle: async () => void (await Promise.all([main.idle(), chat?.idle()])), stop };
+    const idle = async () => {
+      await main.idle();
+      await chat?.idle(); // last: what main did may have left it something
+    };
+    return { ctx, url: web.url, connector: xmpp?.connector ?? null, idle, stop };
   } catch (error) {
     await stop();
     throw error;
