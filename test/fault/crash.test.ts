@@ -1,0 +1,117 @@
+// Our own process dies, at any moment (threats.md 1-3), or is asked to end while it works (21). What was accepted arrives.
+import { setTimeout as pause } from 'node:timers/promises';
+import { openStore } from '../../src/store/database.js';
+import { FOLLOWER, followByPresence, heard, idsOf, items, subscribeTo } from '../support/follow.js';
+import { server } from '../support/servers/index.js';
+import { type Author, type Service, startService } from '../support/service-process.js';
+import { silentLog } from '../support/store.js';
+import { connect, type TestClient } from '../support/xmpp-client.js';
+import { until } from './own-server.js';
+
+/** Of every post exactly its set: one activity, one delivery to the one host, arrived; and nothing left to do. */
+async function checkLedger(database: string, accepted: string[]): Promise<string[]> {
+  const store = await openStore(`sqlite:${database}`, silentLog);
+  try {
+    const posts = (await store.query<{ guid: string }>('select guid from posts order by guid')).map(({ guid }) => guid);
+    const activities = await store.query<{ post_guid: string }>("select post_guid from activities where verb = 'post' order by post_guid");
+    const deliveries = await store.query<{ post_guid: string; host: string; state: string }>(
+      'select a.post_guid, d.host, d.state from deliveries d join activities a on a.id = d.activity_id order by a.post_guid',
+    );
+    expect(posts).toEqual(expect.arrayContaining(accepted));
+    expect(activities.map((row) => row.post_guid)).toEqual(posts);
+    expect(deliveries).toEqual(posts.map((post_guid) => ({ post_guid, host: 'prosody.test', state: 'arrived' })));
+    expect(await store.query('select * from dead_jobs')).toEqual([]);
+    return posts;
+  } finally {
+    await store.close();
+  }
+}
+
+const jobsLeft = async (database: string): Promise<number> => {
+  const store = await openStore(`sqlite:${database}`, silentLog);
+  try {
+    return (await store.query<{ n: number }>('select count(*) as n from jobs'))[0]!.n;
+  } finally {
+    await store.close();
+  }
+};
+
+let service: Service;
+let alice: Author;
+let byPresence: TestClient;
+let bySubscription: TestClient;
+/** Guids that were answered with 303. */
+const accepted: string[] = [];
+
+beforeAll(async () => {
+  const here = await server('prosody');
+  service = await startService(here.component);
+  alice = await service.author('alice');
+  byPresence = await connect({ ...(await here.newAccount('reader')), features: FOLLOWER });
+  bySubscription = await connect(await here.newAccount('reader'));
+  await followByPresence(byPresence, alice.jid);
+  await subscribeTo(bySubscription, alice.jid);
+});
+afterAll(async () => {
+  await Promise.all([byPresence, bySubscription].map((client) => client.disconnect()));
+  await service.destroy();
+});
+
+/** Posts one after another until the service is gone. */
+async function postUntilGone(): Promise<void> {
+  for (;;) {
+    try {
+      accepted.push(await alice.post(`# Number ${accepted.length}`));
+    } catch (error) {
+      // Whether the one that was underway is accepted nobody knows; it must be whole or not there.
+      if (/ECONNRE|socket hang up|EPIPE|answered 503/.test(String(error))) return;
+      throw error;
+    }
+  }
+}
+
+const ids = (client: TestClient): string[] => heard(client, alice.jid).map((line) => line.slice(1, 33));
+
+/** All that is in the database has been heard, and the ledger agrees. */
+async function everythingArrives(): Promise<void> {
+  await until(async () => (await jobsLeft(service.database)) === 0, 'the queue is empty');
+  const posts = await checkLedger(service.database, accepted);
+  for (const client of [byPresence, bySubscription]) {
+    await client.barrier(alice.jid);
+    const list = ids(client);
+    expect([...new Set(list)].sort()).toEqual(posts);
+    // In their order, apart from what was told twice because nobody knew whether it had been told.
+    const firsts = list.filter((id, index) => list.indexOf(id) === index);
+    expect(firsts).toEqual(posts);
+    expect(list.length - posts.length).toBeLessThanOrEqual(5 * 4); // at most one claim of a lane for each crash
+    expect(idsOf(await client.request(items(alice.jid, { set: '<max>100</max>' })))).toEqual(posts.toReversed().slice(0, 100));
+  }
+}
+
+test('killed at random moments while people post: every post that was accepted reaches everyone', async () => {
+  const moments = [0, 1, 2].map(() => Math.round(20 + Math.random() * 300));
+  process.stderr.write(`killed after ${moments.join(', ')} ms\n`);
+  for (const moment of moments) {
+    const posting = postUntilGone();
+    await pause(moment);
+    await service.kill();
+    await posting;
+    await service.start();
+  }
+  accepted.push(await alice.post('# After the crashes'));
+  await everythingArrives();
+  expect(accepted.length).toBeGreaterThan(3);
+});
+
+test('SIGTERM while people post: it ends in order, within 10 s, and loses nothing', async () => {
+  const posting = postUntilGone();
+  const before = accepted.length;
+  await until(() => accepted.length > before + 5, 'some posts are accepted');
+  const { code, signal, tookMs } = await service.stop();
+  await posting;
+  expect({ code, signal }).toEqual({ code: 0, signal: null });
+  expect(tookMs).toBeLessThan(10_000);
+  await service.start();
+  accepted.push(await alice.post('# After the stop'));
+  await everythingArrives();
+});

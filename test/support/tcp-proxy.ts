@@ -1,0 +1,93 @@
+// A TCP proxy that can spoil a connection: the network between us and the XMPP server, without iptables.
+import net from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+export interface TcpProxy {
+  host: '127.0.0.1';
+  port: number;
+  /** Connections made so far. */
+  connections: number;
+  /** Bytes taken from whoever connects, and not handed on. */
+  swallowed: number;
+  /** As a wire (the beginning). */
+  pass(): void;
+  /** Takes what comes from the side that connected, and drops it: its kernel believes that all is well. */
+  swallow(): void;
+  /** Reads nothing any more from either side, and says nothing: a half-open connection, a peer that hangs. */
+  stall(): void;
+  /** Reads this slowly from the side that connected. */
+  trickle(bytesPerSecond: number): void;
+  /** Ends all connections with RST. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+type Mode = 'pass' | 'swallow' | 'stall' | 'trickle';
+
+/** Listens on a free port and connects on to the target; the mode holds for all connections, now and later. */
+export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+  let mode: Mode = 'pass';
+  let rate = 0;
+  const pairs = new Set<{ near: net.Socket; far: net.Socket }>();
+  const apply = ({ near, far }: { near: net.Socket; far: net.Socket }) => {
+    for (const socket of [near, far]) socket[mode === 'stall' || (mode === 'trickle' && socket === near) ? 'pause' : 'resume']();
+  };
+  const turn = (next: Mode) => {
+    mode = next;
+    for (const pair of pairs) apply(pair);
+  };
+  const dripping = setInterval(() => {
+    if (mode !== 'trickle') return;
+    // A paused socket's own buffer fills and then the kernel's: what is read here is all that makes room.
+    for (const { near, far } of pairs) {
+      const drip: unknown = near.read(Math.max(1, Math.round(rate / 10)));
+      if (drip instanceof Buffer) far.write(drip);
+    }
+  }, 100);
+
+  const listener = net.createServer((near) => {
+    const far = net.connect(target.port, target.host);
+    const pair = { near, far };
+    pairs.add(pair);
+    proxy.connections += 1;
+    const over = () => {
+      pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    near.on('data', (chunk: Buffer) => {
+      if (mode === 'swallow') proxy.swallowed += chunk.length;
+      else far.write(chunk);
+    });
+    far.on('data', (chunk: Buffer) => near.write(chunk));
+    for (const socket of [near, far]) socket.on('close', over).on('error', over);
+    apply(pair);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+
+  const proxy: TcpProxy = {
+    host: '127.0.0.1',
+    port: (listener.address() as AddressInfo).port,
+    connections: 0,
+    swallowed: 0,
+    pass: () => turn('pass'),
+    swallow: () => turn('swallow'),
+    stall: () => turn('stall'),
+    trickle: (bytesPerSecond) => {
+      rate = bytesPerSecond;
+      turn('trickle');
+    },
+    reset: () => {
+      for (const { near, far } of [...pairs]) {
+        near.resetAndDestroy();
+        far.destroy();
+      }
+    },
+    close: async () => {
+      clearInterval(dripping);
+      proxy.reset();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+  return proxy;
+}
