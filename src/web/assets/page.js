@@ -2,5 +2,6 @@
 import './copy.js';
 import './drafts.js';
 import './live.js';
+import './menus.js';
 import './once.js';
 import './times.js';
