@@ -1,6 +1,9 @@
 // The component stream: against a stand-in for a server that misbehaves as real ones do not on demand, and against real ones.
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Element, xml } from '../../src/xml.js';
 import { StanzaErrorReply, Transport, type TransportOptions } from '../../src/xmpp/transport.js';
@@ -94,7 +97,10 @@ function dial(port: number, more: Partial<TransportOptions> = {}): Line {
     timing: { retryMinMs: 5, refusedMinMs: 5, stableMs: 20, closeMs: 200, ...more.timing },
   });
   const until = async (condition: () => boolean) => {
-    while (!condition()) await new Promise<void>((resolve) => (waiting.push(resolve), setTimeout(resolve, 50).unref()));
+    while (!condition()) await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        setTimeout(resolve, 50).unref();
+      });
   };
   closing.push(() => transport.stop());
   waiting = [];
@@ -344,6 +350,33 @@ describe.each(SERVERS)('on %s', (name) => {
     expect(ready.status).toBe(503);
     expect(await ready.text()).toContain('DX_COMPONENT_SECRET');
     expect((await fetch(`${app.url}/`)).status).toBe(200);
+  });
+
+  test('after our own restart, followers who are there get the next post at once, although others are away', async () => {
+    const here = await server(name);
+    const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-restart-'));
+    closing.push(() => rmSync(stateDir, { recursive: true }));
+    const before = await startInstallation({ server: here, stateDir });
+    const alice = await before.account('alice');
+    const login = async (options: Parameters<typeof connect>[0]) => {
+      const client = await connect(options);
+      closing.push(() => client.disconnect());
+      return client;
+    };
+    const [romeo, away, subscriber] = [await login({ ...(await here.newAccount('romeo')), features: FOLLOWER }), await connect({ ...(await here.newAccount('away')), features: FOLLOWER }), await login(await here.newAccount('movim'))];
+    for (const client of [romeo, away]) await followByPresence(client, alice.jid);
+    await subscribeTo(subscriber, alice.jid);
+    await before.idle();
+    await away.disconnect();
+    await before.stop();
+
+    const after = await startInstallation({ server: here, stateDir });
+    closing.push(() => after.stop());
+    const post = await after.posts(alice, 'awake again');
+    for (const client of [romeo, subscriber]) expect(told(await client.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} awake again`]);
+    await after.idle();
+    await romeo.barrier(alice.jid);
+    expect(heard(romeo, alice.jid)).toEqual([]);
   });
 
   test('a server killed in mid-publish and started again: the posts arrive afterwards, each once', async () => {

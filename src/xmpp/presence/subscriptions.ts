@@ -29,6 +29,8 @@ import type { WarmUp } from './warm-up.js';
 const SUBSCRIPTION_STANZAS = new Set(['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed']);
 /** Probes and presence after a reconnect: this many legs at once, then a pause. A server with few is done at once. */
 const REJOIN = { legs: 50, pauseMs: 250 };
+/** What presence and caps may take longer than the answer of their server. */
+const AFTER_PING_MS = 500;
 /** Follow-ups to presence that wait at a time: beyond, presence is noted, but nobody gets what he missed. */
 const MAX_FOLLOW_UPS = 20_000;
 /** `<c/>` with longer values is nobody's. */
@@ -246,6 +248,8 @@ export class Presence {
       if (connection !== this.#connection || !transport.online) return;
       const actors = await findActors(this.ctx.store, [...new Set(legs.map((leg) => leg.actorId))]);
       if (connection !== this.#connection || !transport.online) return;
+      for (const [id, { username }] of actors) if (!(await findLocalActor(this.ctx.store, username))) actors.delete(id); // suspended or closed
+      if (connection !== this.#connection || !transport.online) return;
       for (const leg of legs) {
         const actor = actors.get(leg.actorId);
         if (!actor) continue;
@@ -260,6 +264,18 @@ export class Presence {
       await transport.roomy();
     }
     warmUp.allProbed();
+    for (const host of warmUp.openHosts()) void this.#askHost(host, connection);
+  }
+
+  /**
+   * COMPAT ejabberd 23.01: it does not answer a probe for someone who is offline. What a server answers now, it answers after our
+   * probes; presence and caps that still come later find their posts by `catchUp`.
+   */
+  async #askHost(host: string, connection: number): Promise<void> {
+    const { transport, warmUp } = this.parts;
+    await transport.request(xml('iq', { type: 'get', from: this.ctx.config.domain, to: host }, xml('ping', { xmlns: NS.PING }))).catch(() => {}); // an error is an answer, too
+    await new Promise((resolve) => setTimeout(resolve, AFTER_PING_MS));
+    if (connection === this.#connection) warmUp.hostAnswered(host);
   }
 
   /** The connection is gone: so is all that we knew. */

@@ -51,6 +51,17 @@ export class WarmUp {
     if (!this.#sending) this.#release((waiting) => waiting.host === host);
   }
 
+  /** The hosts of which somebody has not answered yet. */
+  openHosts(): string[] {
+    return [...this.#open.keys()];
+  }
+
+  /** Whoever on this host has not answered by now is not there. */
+  hostAnswered(host: string): void {
+    this.#open.delete(host);
+    if (!this.#sending) this.#release((waiting) => waiting.host === host);
+  }
+
   /** No more probes will go out. */
   allProbed(): void {
     if (!this.#sending) return;

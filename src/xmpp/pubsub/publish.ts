@@ -8,6 +8,7 @@ import { type DecodedNote, decodeJsonItem, decodeNote } from '../../formats/acti
 import { type DecodedEntry, decodeEntry, markdownOfEntry } from '../../formats/atom-entry.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
+import { takeLimits } from '../../services/limits.js';
 import { deletePost, editPost, publishPost } from '../../services/publish.js';
 import { findOwnPost, findPostByOnce } from '../../store/posts.js';
 import type { Element } from '../../xml.js';
@@ -75,6 +76,7 @@ export async function publishItem(
   { id, payload, ofOptions }: { id: string | null; payload: Element; ofOptions: Audience | null },
 ): Promise<Guid> {
   if (id !== null) checkItemId(id);
+  await takeLimits(ctx, { 'post-account': String(account.id) });
   const { text, language, audience } = decode(node, payload, ofOptions);
   const existing = id === null ? null : await findOwnItem(ctx, account, id);
   try {

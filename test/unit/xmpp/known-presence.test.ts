@@ -67,6 +67,19 @@ describe('after a reconnect', () => {
     expect(warmUp.isRunning).toBe(false);
   });
 
+  test('a host that has answered something later is ready, whoever of it is silent', async () => {
+    const warmUp = new WarmUp();
+    warmUp.begin();
+    warmUp.probed('alice', 'bob@x.test');
+    warmUp.probed('alice', 'carol@y.test');
+    warmUp.allProbed();
+    const [x, y] = [await orderOf(warmUp, 'x.test'), await orderOf(warmUp, 'y.test')];
+    expect(warmUp.openHosts()).toEqual(['x.test', 'y.test']);
+    warmUp.hostAnswered('x.test');
+    expect([await x(), await y()]).toEqual([true, false]);
+    warmUp.end();
+  });
+
   test('who is silent holds up a host for ten seconds and no longer', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance'] });
     try {
