@@ -76,10 +76,11 @@ const RULES: Record<RelationshipEvent, Rule> = {
     };
   },
   remove: () => ({ addedAt: null, following: 'none' }),
-  accept: (state) => {
+  accept: (state, { stillAsks }) => {
     if (state.follower === 'on') return {};
     if (state.follower === 'none') throw new DomainError('conflict', 'This request is no longer there.');
-    return { follower: 'on' };
+    // After a refusal whose wish is gone from every wire there is nobody to let in: B may ask again.
+    return { follower: state.follower === 'refused' && !stillAsks ? 'none' : 'on' };
   },
   refuse: (state) => (state.follower === 'none' ? {} : { follower: 'refused' }),
   block: (state, { now }) => ({ ...ended, blockedAt: state.blockedAt ?? now }),

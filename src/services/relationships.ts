@@ -7,6 +7,7 @@ import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemot
 import type { Db, Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
+import { findSubscriptions, legsOf } from '../store/xmpp.js';
 import type { Context } from './context.js';
 
 /** One person on the contacts page. `id` is the ID of `/contacts/ID/…`, `address` what one would write to follow them. */
@@ -20,13 +21,13 @@ export interface Entry {
 /**
  * Applies one event of relations.md's table to what stands between a local account's person (A) and another person (B):
  * saves it, keeps the other side in step when B lives here too, and leaves the job that makes the wires agree.
- * @param stillAsks a wish of B's to follow still stands on a wire
  * @returns the relationship from A's side
  * @throws DomainError conflict when A's action makes no sense any more
  */
-export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent, stillAsks = false): Promise<Relationship> {
+export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent): Promise<Relationship> {
   if (actorId === otherId) throw new DomainError('invalid', 'This is your own address.', 'address');
   const before = await findRelationship(tx, actorId, otherId);
+  const stillAsks = before.follower === 'refused' && (await asksOnWire(tx, actorId, otherId));
   let after = nextRelationship(before, event, { askFirst: await asksFirst(tx, actorId), stillAsks, now: ctx.now() });
   const other = await findActor(tx, otherId);
   if (other?.isLocal) {
@@ -47,6 +48,10 @@ export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId:
 
 const reconcile = (actorId: number, otherId: number) =>
   ({ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}` }) as const;
+
+/** Does a wish of B's to follow still stand on a wire? A refused pubsub subscription goes on waiting. */
+const asksOnWire = async (tx: Tx, actorId: number, otherId: number): Promise<boolean> =>
+  (await findSubscriptions(tx, { actorId, personId: otherId })).some((one) => one.state === 'pending') || (await legsOf(tx, actorId, otherId)).some((leg) => leg.inbound === 'asked');
 
 const asksFirst = async (db: Db, actorId: number) => (await findAccountByActor(db, actorId))?.askFirst ?? false;
 

@@ -1,0 +1,258 @@
+// Following as a whole: whatever a stranger's server sends and whatever she does on the web, in any order, the wire, the subscriptions
+// and the relationship agree afterwards (relations.md "Three relations": one table and one generated test).
+import fc from 'fast-check';
+import type { Account } from '../../../src/domain/account.js';
+import { DomainError } from '../../../src/domain/errors.js';
+import { newGuid } from '../../../src/domain/guid.js';
+import { deletePost, editPost, publishPost } from '../../../src/services/publish.js';
+import { acceptRequest, addContact, blockPerson, refuseRequest, removeContact, setAskFirst, unblockPerson } from '../../../src/services/relationships.js';
+import { findActorByAddress } from '../../../src/store/actors.js';
+import { findActivity } from '../../../src/store/ledger.js';
+import { findRelationship } from '../../../src/store/relationships.js';
+import { findLeg, findSubscriptions } from '../../../src/store/xmpp.js';
+import { type Element, xml } from '../../../src/xml.js';
+import { verification } from '../../../src/xmpp/caps.js';
+import { told } from '../../support/follow.js';
+import type { Element as TestElement } from '../../support/xmpp-client.js';
+import { openStage, type Stage } from '../../support/xmpp-stage.js';
+
+const ROMEO = 'romeo@else.test';
+const MICROBLOG = 'urn:xmpp:microblog:0';
+const ALICE = 'alice@social.test';
+
+/** What a real server keeps of both subscriptions (RFC 6121 §3), as romeo's. */
+class PeerServer {
+  /** He sees her. */
+  to: 'none' | 'asked' | 'on' = 'none';
+  /** She sees him. */
+  from: 'none' | 'asked' | 'on' = 'none';
+
+  hears(stanza: Element): void {
+    if (stanza.name !== 'presence') return;
+    const { type } = stanza.attrs;
+    if (type === 'subscribed' && this.to === 'asked') this.to = 'on';
+    if (type === 'unsubscribed') this.to = 'none';
+    if (type === 'subscribe' && this.from === 'none') this.from = 'asked';
+    if (type === 'unsubscribe') this.from = 'none';
+  }
+  /** @returns whether his server lets it out */
+  says(type: string): boolean {
+    if (type === 'subscribe' && this.to === 'none') this.to = 'asked';
+    if (type === 'unsubscribe') this.to = 'none';
+    if (type === 'subscribed' && this.from !== 'asked') return false;
+    if (type === 'subscribed') this.from = 'on';
+    if (type === 'unsubscribed') {
+      if (this.from === 'none') return false;
+      this.from = 'none';
+    }
+    return true;
+  }
+}
+
+const STANZAS = ['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed'] as const;
+const EXPLICIT = ['pubsub subscribe', 'pubsub unsubscribe'] as const;
+const WEB = ['add', 'remove', 'accept', 'refuse', 'block', 'unblock', 'ask first', 'ask no more'] as const;
+type Step = (typeof STANZAS)[number] | (typeof EXPLICIT)[number] | (typeof WEB)[number];
+
+async function act(stage: Stage, alice: Account, step: (typeof WEB)[number]): Promise<void> {
+  const { ctx } = stage;
+  const romeo = await findActorByAddress(ctx.store, 'xmpp', ROMEO);
+  const web: Record<(typeof WEB)[number], () => Promise<unknown>> = {
+    add: () => addContact(ctx, alice, ROMEO),
+    remove: async () => romeo && removeContact(ctx, alice, romeo.id),
+    accept: async () => romeo && acceptRequest(ctx, alice, romeo.id, { followBack: false }),
+    refuse: async () => romeo && refuseRequest(ctx, alice, romeo.id),
+    block: async () => romeo && blockPerson(ctx, alice, romeo.id),
+    unblock: async () => romeo && unblockPerson(ctx, alice, romeo.id),
+    'ask first': () => setAskFirst(ctx, alice, true),
+    'ask no more': () => setAskFirst(ctx, alice, false),
+  };
+  try {
+    await web[step]();
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error; // "you have blocked this person" and its like
+  }
+}
+
+async function take(stage: Stage, alice: Account, peer: PeerServer, step: Step): Promise<void> {
+  if ((STANZAS as readonly string[]).includes(step)) {
+    if (peer.says(step)) for (const one of await stage.receive(xml('presence', { type: step, from: ROMEO, to: ALICE }))) peer.hears(one);
+  } else if ((EXPLICIT as readonly string[]).includes(step)) {
+    const verb = step === 'pubsub subscribe' ? 'subscribe' : 'unsubscribe';
+    const iq = xml('iq', { type: 'set', id: 'x', from: `${ROMEO}/x`, to: ALICE }, xml('pubsub', { xmlns: 'http://jabber.org/protocol/pubsub' }, xml(verb, { node: MICROBLOG, jid: ROMEO })));
+    for (const one of await stage.receive(iq)) peer.hears(one);
+  } else {
+    await act(stage, alice, step as (typeof WEB)[number]);
+    await stage.runJobs();
+    for (const one of stage.take()) peer.hears(one);
+  }
+}
+
+async function check(stage: Stage, alice: Account, peer: PeerServer): Promise<void> {
+  const { store } = stage.ctx;
+  const romeo = await findActorByAddress(store, 'xmpp', ROMEO);
+  if (!romeo) return;
+  const relationship = await findRelationship(store, alice.actorId, romeo.id);
+  const leg = (await findLeg(store, alice.actorId, ROMEO)) ?? { inbound: 'none', outbound: 'none', capsOnly: false };
+  const subscriptions = await findSubscriptions(store, { actorId: alice.actorId, jid: ROMEO });
+  const state = JSON.stringify({ relationship, leg, subscriptions: subscriptions.map((one) => one.state), peer });
+  const expectThat = (holds: boolean, what: string) => {
+    if (!holds) throw new Error(`${what}: ${state}`);
+  };
+  expectThat(leg.inbound === peer.to, 'his server and we agree on whether he sees her');
+  expectThat((leg.outbound === 'refused' ? 'none' : leg.outbound) === peer.from, 'his server and we agree on whether she sees him');
+  const follows = leg.inbound === 'on' || subscriptions.some((one) => one.state === 'subscribed');
+  expectThat((relationship.follower === 'on') === follows, 'he follows exactly when some wire stands');
+  if (relationship.follower === 'asked') expectThat(leg.inbound === 'asked' || subscriptions.some((one) => one.state === 'pending'), 'a request has a wire that asks');
+  expectThat((relationship.following === 'on') === (leg.outbound === 'on' && !leg.capsOnly), 'she follows exactly when he has let her in');
+  if (relationship.blockedAt !== null) expectThat(leg.inbound === 'none' && leg.outbound !== 'on' && leg.outbound !== 'asked' && subscriptions.every((one) => one.state !== 'subscribed'), 'a block ends every wire');
+  if (leg.outbound === 'asked' || leg.outbound === 'on') expectThat(relationship.following !== 'none' || leg.inbound === 'on', 'she looks at nobody without reason');
+}
+
+test('any order of stanzas and web actions leaves wire and relationship in agreement', async () => {
+  const step = fc.constantFrom<Step>(...STANZAS, ...EXPLICIT, ...WEB);
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+      const stage = await openStage();
+      try {
+        const alice = await stage.account('alice');
+        const peer = new PeerServer();
+        for (const one of steps) {
+          await take(stage, alice, peer, one);
+          await check(stage, alice, peer);
+        }
+        // Nothing is left to do: again, only presence would go out.
+        const romeo = await findActorByAddress(stage.ctx.store, 'xmpp', ROMEO);
+        if (!romeo) return;
+        await stage.handlers['reconcile-presence']({ payload: { actorId: alice.actorId, otherId: romeo.id } } as never);
+        expect(stage.take().filter((one) => one.attrs.type !== undefined).map(String)).toEqual([]);
+      } finally {
+        await stage.close();
+      }
+    }),
+    { numRuns: 120 },
+  );
+}, 60_000);
+
+describe('delivery', () => {
+  let stage: Stage;
+  let alice: Account & { jid: string };
+  const FEATURES = [`${MICROBLOG}+notify`];
+  const VER = verification({ identities: [], features: FEATURES, forms: [] })!;
+  beforeEach(async () => {
+    stage = await openStage();
+    alice = await stage.account('alice');
+    stage.answer(() => xml('iq', {}, xml('query', { xmlns: 'http://jabber.org/protocol/disco#info' }, FEATURES.map((name) => xml('feature', { var: name })))));
+  });
+  afterEach(() => stage.close());
+
+  const presence = (attrs: Record<string, string>) => xml('presence', { to: ALICE, ...attrs }, attrs.type ? null : xml('c', { xmlns: 'http://jabber.org/protocol/caps', hash: 'sha-1', node: 'n', ver: VER }));
+  const follow = async () => {
+    await stage.receive(presence({ type: 'subscribe', from: ROMEO }));
+    await stage.receive(presence({ type: 'subscribed', from: ROMEO }));
+  };
+  const events = (stanzas: Element[]) => stanzas.filter((one) => one.name === 'message').map((one) => ({ to: one.attrs.to, told: told(one as unknown as TestElement), delayed: one.getChild('delay') !== undefined }));
+  /** Everything that waits at her servers' doors, in its order. */
+  const deliverAll = async () => {
+    const rows = await stage.ctx.store.query<{ id: string }>('select id from activities order by id');
+    for (const { id } of rows) {
+      const activity = (await findActivity(stage.ctx.store, id))!;
+      for (const host of await stage.protocol.hostsFor(activity)) await stage.protocol.deliver(activity, host, new AbortController().signal);
+    }
+    return events(stage.take());
+  };
+  const settle = async () => {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    return stage.take();
+  };
+
+  test('what was retracted before it was sent is only retracted, what was edited is sent as it is', async () => {
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    const gone = await publishPost(stage.ctx, alice, { text: 'gone' });
+    const edited = await publishPost(stage.ctx, alice, { text: 'first' });
+    await editPost(stage.ctx, alice, edited.guid, 'second');
+    await deletePost(stage.ctx, alice, gone.guid);
+    const all = (await deliverAll()).flatMap((one) => one.told);
+    expect(all.filter((line) => line.includes(gone.guid))).toEqual([`-${gone.guid}`]);
+    expect(all.filter((line) => line.includes(edited.guid))).toEqual([`+${edited.guid} second`, `+${edited.guid} second`]);
+  });
+
+  test('who was removed after the post was written gets nothing', async () => {
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    const { id } = await addContact(stage.ctx, alice, ROMEO);
+    stage.ctx.pass(1);
+    await publishPost(stage.ctx, alice, { text: 'for contacts', audience: { to: 'contacts' } });
+    await removeContact(stage.ctx, alice, id);
+    await stage.runJobs();
+    stage.take();
+    expect(await deliverAll()).toEqual([]);
+  });
+
+  test('a delivery that runs again sends nothing twice to a follower by presence', async () => {
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    const post = await publishPost(stage.ctx, alice, { text: 'once' });
+    expect(await deliverAll()).toEqual([{ to: `${ROMEO}/x`, told: [`+${post.guid} once`], delayed: false }]);
+    expect(await deliverAll()).toEqual([]);
+  });
+
+  test('who comes back gets at most the twenty newest that he missed, oldest first, once for all of his resources', async () => {
+    await follow();
+    const posts = [];
+    for (let i = 0; i < 25; i++) {
+      stage.ctx.pass(1);
+      posts.push(await publishPost(stage.ctx, alice, { text: `post ${i}` }));
+    }
+    stage.dispatcher.take(presence({ from: `${ROMEO}/x` }));
+    await stage.dispatcher.settled();
+    const missed = events(await settle());
+    expect(missed.flatMap((one) => one.told)).toEqual(posts.slice(5).map((post, i) => `+${post.guid} post ${i + 5}`));
+    expect(missed.every((one) => one.delayed && one.to === `${ROMEO}/x`)).toBe(true);
+    stage.dispatcher.take(presence({ from: `${ROMEO}/second` }));
+    await stage.dispatcher.settled();
+    expect(events(await settle())).toEqual([]);
+    expect(await deliverAll()).toEqual([]);
+  });
+
+  test('a new follower gets what comes, not what was', async () => {
+    await publishPost(stage.ctx, alice, { text: 'before' });
+    stage.ctx.pass(1);
+    await follow();
+    stage.dispatcher.take(presence({ from: `${ROMEO}/x` }));
+    await stage.dispatcher.settled();
+    expect(events(await settle())).toEqual([]);
+  });
+
+  test('an event that came back is owed again, and pauses an explicit subscription, which stays', async () => {
+    await follow();
+    await stage.receive(xml('iq', { type: 'set', id: 'x', from: `${ROMEO}/x`, to: ALICE }, xml('pubsub', { xmlns: 'http://jabber.org/protocol/pubsub' }, xml('subscribe', { node: MICROBLOG, jid: ROMEO }))));
+    const post = await publishPost(stage.ctx, alice, { text: 'comes back' });
+    const [sent] = await deliverAll();
+    expect(sent!.to).toBe(ROMEO);
+    const [activity] = await stage.ctx.store.query<{ id: string }>('select id from activities');
+    const bounce = xml('message', { type: 'error', id: `e-${activity!.id}`, from: ROMEO, to: ALICE }, xml('error', { type: 'wait' }, xml('remote-server-timeout', { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })));
+    expect(await stage.receive(bounce)).toEqual([]);
+    const [subscription] = await findSubscriptions(stage.ctx.store, { actorId: alice.actorId, jid: ROMEO });
+    expect(subscription).toMatchObject({ state: 'subscribed', pausedUntil: stage.ctx.now() + 60_000 });
+    stage.ctx.pass(1);
+    const next = await publishPost(stage.ctx, alice, { text: 'not now' });
+    expect(await deliverAll()).toEqual([]);
+    // His next presence lifts it, and brings what he is owed.
+    stage.dispatcher.take(presence({ from: `${ROMEO}/x` }));
+    await stage.dispatcher.settled();
+    expect(events(await settle()).flatMap((one) => one.told)).toEqual([`+${post.guid} comes back`, `+${next.guid} not now`]);
+    expect((await findSubscriptions(stage.ctx.store, { actorId: alice.actorId, jid: ROMEO }))[0]).toMatchObject({ pausedUntil: null });
+  });
+
+  test('a stranger’s error does nothing to others', async () => {
+    await follow();
+    const bounce = xml('message', { type: 'error', id: `e-${newGuid(1)}`, from: 'mallory@else.test', to: ALICE }, xml('error', { type: 'cancel' }));
+    expect(await stage.receive(bounce)).toEqual([]);
+    expect(await findLeg(stage.ctx.store, alice.actorId, ROMEO)).toMatchObject({ inbound: 'on' });
+  });
+});
