@@ -141,10 +141,12 @@ export function startWorker(options: WorkerOptions): Worker {
     const askedAt = performance.now();
     let claims: Claim[] = [];
     try {
-      claims = await store.transaction(async (tx) => {
+      const work = async (tx: Tx) => {
         await writeDownAll(tx, endings);
         return free > 0 ? take(tx, free) : [];
-      });
+      };
+      // A claim that a power failure undoes was a claim of a process that is no more.
+      claims = await store.transaction(work, { mayBeLost: endings.length === 0 });
     } catch (error) {
       if (endings.length > 0) await afterFailure(endings, error);
       throw error;

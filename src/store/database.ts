@@ -30,9 +30,11 @@ export interface Store extends Db {
   /**
    * Runs `work` whole or not at all. On SQLite one at a time. On PostgreSQL it runs again, at most three times, when another
    * transaction or a lost connection undid it: so `work` touches nothing but `tx`, and no network. Not to be nested.
+   * @param options.mayBeLost a power failure may undo it, as long as nothing durable came after it: for what is then simply done
+   *   again. On SQLite this spares the wait for the disk; PostgreSQL takes no notice.
    * @throws DomainError unavailable, or what `work` throws
    */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: { mayBeLost?: boolean }): Promise<T>;
   /** Runs all pending migrations in one transaction; two processes may try at once. @returns their names */
   migrate(): Promise<string[]>;
   /** Undoes the last migration. @returns its name, or null when none is left */

@@ -70,6 +70,7 @@ const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown a
 export async function openSqlite(file: string, log: Logger, busyWaitMs: number): Promise<Store> {
   const folder = file === ':memory:' ? await mkdtemp(path.join(tmpdir(), 'diaspora-x-')) : null;
   const database = folder ? path.join(folder, 'memory.sqlite') : path.resolve(file);
+  const SYNCHRONOUS = `synchronous = ${folder ? 'OFF' : 'FULL'}`;
   let writer: DataSource;
   let reader: DataSource;
   try {
@@ -78,7 +79,7 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
       driver: WritingDatabase,
       timeout: BUSY_SLEEP_MS,
       enableWAL: true,
-      prepareDatabase: (connection: Database.Database) => void connection.pragma(`synchronous = ${folder ? 'OFF' : 'FULL'}`),
+      prepareDatabase: (connection: Database.Database) => void connection.pragma(SYNCHRONOUS),
     });
     reader = await connect({
       database,
@@ -139,6 +140,16 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     }
   }
 
+  /** With NORMAL, a commit in WAL mode is written but not waited for; the next FULL one makes it durable too. The database stays whole. */
+  async function unsynced<T>(work: () => Promise<T>): Promise<T> {
+    connectionOf(writer).pragma('synchronous = NORMAL');
+    try {
+      return await work();
+    } finally {
+      connectionOf(writer).pragma(SYNCHRONOUS);
+    }
+  }
+
   /**
    * Another process waits before it looks what there is to do. Foreign keys are off, because SQLite changes a table by making it
    * anew, and to drop the old one would delete what refers to it; the switch does nothing inside a transaction.
@@ -159,11 +170,12 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     manager: reader.manager,
     notify,
     query: async <T>(sql: string, params: readonly unknown[] = []) => (await read(sql, params)) as T[],
-    async transaction(work) {
+    async transaction(work, { mayBeLost = false } = {}) {
       OpenTx.refuseNesting();
       const askedAt = performance.now();
       const tx = new OpenTx('sqlite', runner.manager, write);
-      const result = await inTurn(() => wholly(askedAt, () => tx.perform(work)));
+      const perform = () => wholly(askedAt, () => tx.perform(work));
+      const result = await inTurn(() => (mayBeLost ? unsynced(perform) : perform()));
       for (const message of tx.messages()) notify.emit(message);
       return result;
     },
