@@ -96,7 +96,8 @@ export class Presence {
     const { actor, leg } = pair;
     // COMPAT ejabberd 23.01: after their new login it sends nothing of theirs to /pep before it has heard of it again.
     if (isNew && leg.outbound === 'on' && !leg.capsOnly) transport.send(ownPresence(this.#jidOf(actor), 'pep', from.bare));
-    const isRejoin = warmUp.isRunning;
+    // Who was there all the time has our profile.
+    const isRejoin = warmUp.isOpen(to.local, from.bare);
     await interests.find(this.#jidOf(actor), resource);
     if (!isNew || leg.inbound !== 'on') return;
     // Deliveries may go to the host as soon as we know what it wants; what was missed is told apart by `lastGuid`.

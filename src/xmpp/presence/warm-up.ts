@@ -29,8 +29,9 @@ export class WarmUp {
     this.#release(() => true);
   }
 
-  get isRunning(): boolean {
-    return this.#sending || this.#open.size > 0;
+  /** Has this contact been probed and not answered yet? */
+  isOpen(local: string, bareJid: string): boolean {
+    return this.#open.get(hostOf(bareJid))?.has(`${local}/${bareJid}`) ?? false;
   }
 
   /** A probe goes out. */

@@ -61,10 +61,10 @@ describe('after a reconnect', () => {
     expect([await x(), await y(), await z()]).toEqual([false, false, true]);
     warmUp.answered('alice', 'carol@x.test');
     expect([await x(), await y()]).toEqual([true, false]);
-    expect(warmUp.isRunning).toBe(true);
+    expect([warmUp.isOpen('alice', 'carol@x.test'), warmUp.isOpen('alice', 'dave@y.test')]).toEqual([false, true]);
     warmUp.end();
     expect(await y()).toBe(true);
-    expect(warmUp.isRunning).toBe(false);
+    expect(warmUp.isOpen('alice', 'dave@y.test')).toBe(false);
   });
 
   test('a host that has answered something later is ready, whoever of it is silent', async () => {
