@@ -56,7 +56,8 @@ const entriesOf = (keys: Keys) => Object.entries(keys) as [LimitName, string][];
 /** `too-many` in words: says how long to wait. */
 function tooMany(msBeforeNext: number): DomainError {
   const minutes = Math.max(1, Math.ceil(msBeforeNext / 60_000));
-  return new DomainError('too-many', `That was too often. Please wait ${minutes === 1 ? 'a minute' : `${minutes} minutes`} and try again.`);
+  const error = new DomainError('too-many', `That was too often. Please wait ${minutes === 1 ? 'a minute' : `${minutes} minutes`} and try again.`);
+  return Object.assign(error, { retryAfterMs: msBeforeNext }); // for HTTP's Retry-After
 }
 
 /**

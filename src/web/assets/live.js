@@ -10,7 +10,6 @@ if (bar) {
     if (seen.has(guid) || document.getElementById(`post-${guid}`)) return;
     seen.add(guid);
     link.hidden = false;
-    bar.classList.remove('fresh-bar--none');
     words.textContent = seen.size === 1 ? bar.dataset.one : bar.dataset.many.replace('{n}', seen.size);
   });
   source.addEventListener('request', () => {

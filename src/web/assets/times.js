@@ -1,5 +1,7 @@
 // Times in the reader's own zone, and going on while the page stands open. The server writes the same in UTC.
-const language = document.documentElement.lang;
+// The reader's own way of writing the page's language (24 hours in en-GB, 12 in en-US).
+const { lang } = document.documentElement;
+const language = navigator.languages.find((one) => one.split('-')[0] === lang) ?? lang;
 const exact = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'short' });
 const day = new Intl.DateTimeFormat(language, { dateStyle: 'long' });
 const clock = new Intl.DateTimeFormat(language, { timeStyle: 'short' });

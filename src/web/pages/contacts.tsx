@@ -5,7 +5,7 @@ import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { Avatar, FaultSummary, Field, Icon, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
+import { Avatar, FaultSummary, Field, Help, Icon, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
 import { Action } from './person.js';
 
@@ -61,8 +61,9 @@ export function ContactsPage({ requests, contacts, followers, blocked, view, not
       <section class="sheet" aria-labelledby="add">
         <h2 id="add">{t.contacts.add}</h2>
         <PostForm action="/contacts" class="inline-form">
-          <Field name="address" label={t.contacts.address} help={t.contacts.addressHelp} faults={faults} autocomplete="off" plain />
+          <Field name="address" label={t.contacts.address} help={t.contacts.addressHelp} faults={faults} autocomplete="off" plain inline />
           <button class="btn btn--main">{t.contacts.addButton}</button>
+          <Help of="address">{t.contacts.addressHelp}</Help>
         </PostForm>
       </section>
       <section aria-labelledby="all">

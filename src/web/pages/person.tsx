@@ -73,9 +73,9 @@ export function PersonPage({ actor, account, posts, count, olderThan, relationsh
           {actor.profile.summary && <Lines text={actor.profile.summary} />}
           <p class="about">
             <span>
-              <b>{count}</b> {t.person.posts(count)}
+              <b>{count}</b> {isOwn ? t.person.postsOwn(count) : t.person.posts(count)}
             </span>
-            <span>{t.person.since(monthOf(account.confirmedAt ?? account.createdAt, t.language))}</span>
+            <span>{t.person.since(monthOf(account.confirmedAt ?? account.createdAt, t.locale))}</span>
           </p>
           <Follow actor={actor} relationship={relationship} isOwn={isOwn} />
         </div>

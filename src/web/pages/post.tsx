@@ -112,11 +112,9 @@ export function DeletePage({ view }: { view: PostView }) {
           </a>
         </p>
       </PostForm>
-      <section>
-        <div class="feed">
-          <PostCard view={view} preview />
-        </div>
-      </section>
+      <div class="feed">
+        <PostCard view={view} preview />
+      </div>
     </AppPage>
   );
 }

@@ -4,7 +4,7 @@ import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { CopyButton, dateOf, FaultSummary, Field, Notice, PostForm } from '../views/parts.js';
+import { CopyButton, dateOf, FaultSummary, Field, Help, Notice, PostForm } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
 import { AskFirst } from './contacts.js';
 
@@ -126,14 +126,16 @@ export function AccountPage({ notice, faults, form }: { notice?: string; faults?
       </section>
       <section class="sheet" aria-labelledby="h-sessions">
         <h2 id="h-sessions">{t.settings.sessionsHeading}</h2>
-        <p class="quiet">{t.settings.sessionsText}</p>
-        <div class="row">
+        <div class="stack">
+          <p class="quiet">{t.settings.sessionsText}</p>
+          <div class="row">
           <PostForm action="/logout">
             <button class="btn">{t.settings.logOut}</button>
           </PostForm>
           <PostForm action="/settings/log-out-everywhere">
             <button class="btn btn--bad">{t.settings.sessionsButton}</button>
           </PostForm>
+          </div>
         </div>
       </section>
     </SettingsPage>
@@ -200,8 +202,9 @@ export function AppPasswordsPage({ rows, fresh, notice, faults }: AppPasswordsPr
       <section class="sheet" aria-labelledby="make">
         <h2 id="make">{t.appPasswords.make}</h2>
         <PostForm action="/settings/app-passwords" class="inline-form">
-          <Field name="label" label={t.appPasswords.label} help={t.appPasswords.labelHelp} faults={faults} maxlength={60} autocomplete="off" />
+          <Field name="label" label={t.appPasswords.label} help={t.appPasswords.labelHelp} faults={faults} maxlength={60} autocomplete="off" inline />
           <button class={fresh ? 'btn' : 'btn btn--main'}>{t.appPasswords.button}</button>
+          <Help of="label">{t.appPasswords.labelHelp}</Help>
         </PostForm>
       </section>
     </SettingsPage>
@@ -215,7 +218,7 @@ function Rows({ rows, freshId }: { rows: AppPassword[]; freshId?: number }) {
   const lastUsed = ({ lastUsedDay, lastUsedBy }: AppPassword) => {
     if (lastUsedDay === null) return t.appPasswords.never;
     const days = Math.floor(now / DAY_MS) - Math.floor(lastUsedDay / DAY_MS);
-    const when = days <= 0 ? t.appPasswords.today : days === 1 ? t.appPasswords.yesterday : dateOf(lastUsedDay, t.language);
+    const when = days <= 0 ? t.appPasswords.today : days === 1 ? t.appPasswords.yesterday : dateOf(lastUsedDay, t.locale);
     return lastUsedBy === 'api' ? `${when}, ${t.appPasswords.byApi}` : when;
   };
   return (
@@ -238,7 +241,7 @@ function Rows({ rows, freshId }: { rows: AppPassword[]; freshId?: number }) {
             </td>
             <td>
               <span class="only-phone">{t.appPasswords.made}: </span>
-              {row.id === freshId ? t.appPasswords.justNow : dateOf(row.createdAt, t.language)}
+              {row.id === freshId ? t.appPasswords.justNow : dateOf(row.createdAt, t.locale)}
             </td>
             <td>
               <span class="only-phone">{t.appPasswords.lastUsed}: </span>

@@ -4,7 +4,7 @@ import { handleOf } from '../../domain/actor.js';
 import { useVisit } from '../visit.js';
 import { Composer, type ComposerProps } from '../views/Composer.js';
 import { AppPage } from '../views/Layout.js';
-import { Avatar, FaultSummary, Field, Icon, Mark, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
+import { Avatar, FaultSummary, Field, Help, Icon, Mark, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
 import { OwnAddress } from '../views/Side.js';
 
@@ -70,7 +70,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
       ) : (
         <>
           <Composer {...composer} />
-          <p class="fresh-bar fresh-bar--none" role="status" data-fresh data-one={t.stream.fresh} data-many={t.stream.freshMany}>
+          <p class="fresh-bar" role="status" data-fresh data-one={t.stream.fresh} data-many={t.stream.freshMany}>
             <a class="fresh" href="/" hidden>
               <Icon name="up" />
               <span />
@@ -85,8 +85,9 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
           <p>{t.stream.emptyText}</p>
           <PostForm action="/contacts" class="inline-form">
             <input type="hidden" name="aspect" value="" />
-            <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} autocomplete="off" plain />
+            <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} autocomplete="off" plain inline />
             <button class="btn btn--main">{t.welcome.findButton}</button>
+            <Help of="address">{t.welcome.findHelp}</Help>
           </PostForm>
         </section>
       ) : (
@@ -189,9 +190,7 @@ export function ComposePage({ composer, preview }: { composer: ComposerProps; pr
           <PostCard view={preview} preview />
         </div>
       )}
-      <section aria-label={t.composer.label}>
-        <Composer {...composer} />
-      </section>
+      <Composer {...composer} />
     </AppPage>
   );
 }

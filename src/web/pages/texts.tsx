@@ -51,7 +51,7 @@ export function ErrorPage({ code, status = code === 'internal' ? 500 : STATUS[co
         )}
       </p>
       <p class="small quiet">
-        {t.errors.foot(t.errors.names[code], status, exactTime(now, t.language))}
+        {t.errors.foot(t.errors.names[code], status, exactTime(now, t.locale))}
         {incident && (
           <>
             {t.errors.word}

@@ -4,7 +4,7 @@ import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { OutPage } from '../views/Layout.js';
-import { Address, CopyButton, FaultSummary, Field, Icon, PostForm } from '../views/parts.js';
+import { Address, CopyButton, FaultSummary, Field, Help, Icon, PostForm } from '../views/parts.js';
 
 /** A QR code as SVG, in the drawings' colours: no image, no style attribute. */
 export function QrCode({ text, label }: { text: string; label: string }) {
@@ -103,8 +103,9 @@ export function WelcomePage({ password, hasAppPassword, hasContacts, faults }: W
           <div class="step__body">
             <PostForm action="/contacts" class="inline-form">
               <input type="hidden" name="aspect" value="" />
-              <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} faults={faults} autocomplete="off" plain />
+              <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} faults={faults} autocomplete="off" plain inline />
               <button class={chatNow ? 'btn' : 'btn btn--main'}>{t.welcome.findButton}</button>
+              <Help of="address">{t.welcome.findHelp}</Help>
             </PostForm>
           </div>
         </li>

@@ -7,6 +7,8 @@ const servers = (count: number) => (count === 1 ? '1 server' : `${count} servers
 
 export const en = {
   language: 'en',
+  /** How dates and numbers are written, when the server writes them. */
+  locale: 'en-GB',
   direction: 'ltr' as 'ltr' | 'rtl',
   product: 'diaspora-x',
   title: (page: string) => `${page} – diaspora-x`,
@@ -38,8 +40,6 @@ export const en = {
     chatText: 'Friends add it like any chat contact and get your posts there. You can post from your own chat app, too.',
     web: 'On the web',
     webText: 'You have a page. What you make public can be read there by anyone; what you do not, by nobody else.',
-    feeds: 'In feed readers',
-    feedsText: 'What you make public can be subscribed to, in any feed reader and without an account.',
   },
 
   signup: {
@@ -184,7 +184,6 @@ export const en = {
     editHelp: 'Who follows you gets the new text. Who can see the post stays as it is.',
     save: 'Save',
     cancel: 'Leave it as it is',
-    tooLong: (bytes: number, most: number) => `This post is too long: it has ${bytes.toLocaleString('en')} bytes, ${most.toLocaleString('en')} are possible.`,
   },
 
   post: {
@@ -217,8 +216,9 @@ export const en = {
     chat: 'Chat',
     yourPage: 'Your page',
     there: 'there',
-    deliveryNone: 'On your page. No other server needs it.',
-    deliveryNoneClosed: 'Here for those who may see it. No other server needs it.',
+    deliveryNone: 'On your page',
+    deliveryNoneClosed: 'Here, for those who may see it',
+    deliveryNoneMore: 'No other server needs it.',
     deliveryAll: (total: number) => `Delivered to ${total === 1 ? 'the 1 server' : `all ${total} servers`} that ${total === 1 ? 'follows' : 'follow'} it`,
     delivery: (arrived: number, total: number) => `Delivered to ${arrived} of ${servers(total)}`,
     of: (arrived: number, total: number) => `${arrived} of ${total}`,
@@ -231,8 +231,6 @@ export const en = {
     whoPublic: 'Everyone, without an account too.',
     whoContacts: 'The people whom the author had added when it was posted.',
     whoOwnContacts: 'The people whom you had added when you posted it.',
-    formatsHeading: 'For programs',
-    formats: 'This post as',
   },
 
   person: {
@@ -255,6 +253,7 @@ export const en = {
     noneOwn: 'What you post for everyone stands here, for people without an account too.',
     noneOwnButton: 'Write your first post',
     posts: (count: number) => (count === 1 ? 'post you can see' : 'posts you can see'),
+    postsOwn: (count: number) => (count === 1 ? 'post' : 'posts'),
     since: (month: string) => `Here since ${month}`,
     followHeading: 'Follow from anywhere',
     followChat: 'In a chat app, add',
@@ -284,7 +283,6 @@ export const en = {
     following: 'You follow',
     followsYou: 'Follows you',
     asked: 'Asked, no answer yet',
-    canSee: 'Can see posts for contacts',
     blockedState: 'Blocked',
     stop: 'Stop following',
     addBack: 'Follow back',
@@ -338,7 +336,6 @@ export const en = {
     changePassword: 'Change the password',
     passwordNote: 'You stay logged in here and are logged out everywhere else. App passwords stay as they are.',
     passwordDone: 'The password is changed. You were logged out on all other devices.',
-    wrongPassword: 'This is not your password.',
     emailHeading: 'E-mail',
     emailNow: 'Now:',
     newEmail: 'New e-mail address',

@@ -1,5 +1,5 @@
 import type { Audience } from '../../domain/activity.js';
-import { handleOf, nameOf } from '../../domain/actor.js';
+import { handleOf } from '../../domain/actor.js';
 import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { Ago, Avatar, Icon, Mark, Net, PersonLink } from './parts.js';
@@ -23,7 +23,6 @@ export function AudienceMark({ audience }: { audience: Audience }) {
 
 /** The stored HTML is made by text.ts: parsed, cleaned by allow-list, well-formed. This is the one place that writes HTML as it is. */
 export const Prose = ({ html, short = false }: { html: string; short?: boolean }) => (
-  // biome-ignore lint/security/noDangerouslySetInnerHtml: cleaned when it was stored (services/text.ts)
   <div class={short ? 'prose prose--short' : 'prose'} dangerouslySetInnerHTML={{ __html: html }} />
 );
 
@@ -83,7 +82,7 @@ export function PostCard({ view: { post, author, delivery }, alone = false, leve
           </a>
         </p>
       )}
-      {!preview && (own || !alone) && (
+      {!preview && own && (
         <div class="acts">
           <details class="menu">
             <summary class="act" title={t.post.more}>
@@ -97,18 +96,14 @@ export function PostCard({ view: { post, author, delivery }, alone = false, leve
                   {t.post.open}
                 </a>
               )}
-              {own && (
-                <>
-                  <a class="btn btn--quiet" href={`${path}/edit`}>
-                    <Icon name="write" />
-                    {t.post.edit}
-                  </a>
-                  <a class="btn btn--quiet bad" href={`${path}/delete`}>
-                    <Icon name="trash" />
-                    {t.post.delete}
-                  </a>
-                </>
-              )}
+              <a class="btn btn--quiet" href={`${path}/edit`}>
+                <Icon name="write" />
+                {t.post.edit}
+              </a>
+              <a class="btn btn--quiet bad" href={`${path}/delete`}>
+                <Icon name="trash" />
+                {t.post.delete}
+              </a>
             </div>
           </details>
         </div>
@@ -154,7 +149,10 @@ function Delivery({ delivery: { total, arrived, failed }, audience, open }: { de
             <Mark name="net-web" />
             <div>
               <strong>{t.post.yourPage}</strong>
-              <p class="quiet">{audience.to === 'public' ? t.post.pageThere : t.post.pageClosed}</p>
+              <p class="quiet">
+                {audience.to === 'public' ? t.post.pageThere : t.post.pageClosed}
+                {total === 0 && ` ${t.post.deliveryNoneMore}`}
+              </p>
             </div>
             <span class="good">{t.post.there}</span>
           </li>

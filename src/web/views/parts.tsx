@@ -100,10 +100,19 @@ interface FieldProps {
   id?: string;
   optional?: boolean;
   rows?: number;
+  /** In an inline form the help stands below field and button: put a `Help` after the button. */
+  inline?: boolean;
 }
 
+/** The help of an inline form's field. */
+export const Help = ({ of, children }: { of: string; children: string }) => (
+  <p class="field__help" id={`${of}-help`}>
+    {children}
+  </p>
+);
+
 /** A field: label above, error and help beside it, what was typed kept (but for passwords). */
-export function Field({ name, label, help, faults, value, type = 'text', autocomplete, maxlength, minlength, end, plain, id = name, optional, rows }: FieldProps) {
+export function Field({ name, label, help, faults, value, type = 'text', autocomplete, maxlength, minlength, end, plain, id = name, optional, rows, inline }: FieldProps) {
   const { t } = useVisit();
   const error = faultOf(faults, name);
   const describedBy = [error && `${id}-error`, help && `${id}-help`].filter(Boolean).join(' ') || undefined;
@@ -157,11 +166,7 @@ export function Field({ name, label, help, faults, value, type = 'text', autocom
       ) : (
         input
       )}
-      {help && (
-        <p class="field__help" id={`${id}-help`}>
-          {help}
-        </p>
-      )}
+      {help && !inline && <Help of={id}>{help}</Help>}
     </div>
   );
 }
@@ -229,15 +234,15 @@ export const CopyButton = ({ what }: { what: string }) => {
 };
 
 const MINUTE = 60_000;
-const inUtc = (options: Intl.DateTimeFormatOptions, language: string, at: number) => new Intl.DateTimeFormat(language, { ...options, timeZone: 'UTC' }).format(at);
+const inUtc = (options: Intl.DateTimeFormatOptions, locale: string, at: number) => new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' }).format(at);
 
 /** When, as it is said after some time ("2 min"); the title holds the exact time. A script changes both to the reader's zone. */
 export function Ago({ at, clock = false }: { at: number; clock?: boolean }) {
   const { now, t } = useVisit();
   const minutes = Math.max(0, Math.floor((now - at) / MINUTE));
-  const date = () => inUtc({ dateStyle: 'long' }, t.language, at);
-  const unit = (value: number, name: string) => new Intl.NumberFormat(t.language, { style: 'unit', unit: name, unitDisplay: 'short' }).format(value);
-  const relative = new Intl.RelativeTimeFormat(t.language, { numeric: 'auto', style: 'narrow' });
+  const date = () => inUtc({ dateStyle: 'long' }, t.locale, at);
+  const unit = (value: number, name: string) => new Intl.NumberFormat(t.locale, { style: 'unit', unit: name, unitDisplay: 'short' }).format(value);
+  const relative = new Intl.RelativeTimeFormat(t.locale, { numeric: 'auto', style: 'narrow' });
   const text = clock
     ? date()
     : minutes < 1
@@ -250,15 +255,15 @@ export function Ago({ at, clock = false }: { at: number; clock?: boolean }) {
             ? relative.format(-1, 'day')
             : date();
   return (
-    <time dateTime={new Date(at).toISOString()} title={exactTime(at, t.language)} data-time={clock ? 'clock' : 'ago'}>
+    <time dateTime={new Date(at).toISOString()} title={exactTime(at, t.locale)} data-time={clock ? 'clock' : 'ago'}>
       {text}
     </time>
   );
 }
 
-export const exactTime = (at: number, language: string): string => `${inUtc({ dateStyle: 'full', timeStyle: 'short' }, language, at)} UTC`;
-export const monthOf = (at: number, language: string): string => inUtc({ month: 'long', year: 'numeric' }, language, at);
-export const dateOf = (at: number, language: string): string => inUtc({ dateStyle: 'long' }, language, at);
+export const exactTime = (at: number, locale: string): string => `${inUtc({ dateStyle: 'full', timeStyle: 'short' }, locale, at)} UTC`;
+export const monthOf = (at: number, locale: string): string => inUtc({ month: 'long', year: 'numeric' }, locale, at);
+export const dateOf = (at: number, locale: string): string => inUtc({ dateStyle: 'long' }, locale, at);
 
 /** Which network someone is on; nothing for people of this installation. */
 export const Net = ({ actor }: { actor: Actor }) => {

@@ -33,7 +33,7 @@ describe('a post', () => {
       const { text } = await alice.get(page);
       expect(text).toContain(`<article class="post" id="post-${guidOf(path)}"`);
       expect(text).toContain('<strong>world</strong>');
-      expect(text).toContain('No other server needs it'); // where it has arrived
+      expect(text).toContain('No other server needs it.'); // where it has arrived
     }
     expect((await stranger.get(path)).text).not.toContain('class="delivery"'); // which is nobody else's business
   });
