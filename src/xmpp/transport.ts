@@ -28,6 +28,8 @@ const TIMING = {
   /** Silence after which we ask whether the server is still there, and how long the answer may take. */
   idleMs: 30_000,
   silentMs: 15_000,
+  /** A barrier that has not come back is sent again. */
+  resendMs: 5_000,
   requestMs: 15_000,
   closeMs: 2_000,
 };
@@ -117,10 +119,12 @@ export class Transport {
   #lastSign = 0;
 
   readonly #requests = new Map<string, Request>();
-  readonly #barriers = new Map<string, Waiting & { since: number }>();
+  readonly #barriers = new Map<string, Waiting & { since: number; sentAt: number }>();
   #nextBarrier: Promise<void> | null = null;
   #ids = 0;
-  readonly #run = randomUUID().slice(0, 8);
+  /** In the ids that we make: who we are, and since when we are connected. */
+  readonly #instance = randomUUID().slice(0, 8);
+  #connectedAt = 0;
 
   /** Replies that fitted no request, by id or by sender. */
   strayReplies = 0;
@@ -262,10 +266,10 @@ export class Transport {
         // Another stream by now: what the callers sent went into the lost one.
         if (this.#entity !== entity || !this.#online) return reject(offline());
         const id = this.#newId();
-        const { domain } = this.#options;
-        this.#barriers.set(id, { resolve: () => resolve(), reject, since: performance.now() });
+        const now = performance.now();
+        this.#barriers.set(id, { resolve: () => resolve(), reject, since: now, sentAt: now });
         try {
-          this.send(xml('iq', { type: 'get', from: domain, to: domain, id }, xml('ping', { xmlns: NS.PING })));
+          this.#sendEcho(id);
         } catch (error) {
           this.#barriers.delete(id);
           reject(error as Error);
@@ -275,8 +279,13 @@ export class Transport {
     return this.#nextBarrier;
   }
 
+  #sendEcho(id: string): void {
+    const { domain } = this.#options;
+    this.send(xml('iq', { type: 'get', from: domain, to: domain, id }, xml('ping', { xmlns: NS.PING })));
+  }
+
   #newId(): string {
-    return `${this.#run}-${(++this.#ids).toString(36)}`;
+    return `${this.#connectedAt.toString(36)}.${this.#instance}.${(++this.#ids).toString(36)}`;
   }
 
   // ── connecting ──
@@ -344,9 +353,11 @@ export class Transport {
     this.#online = true;
     this.#onlineSince = performance.now();
     this.#lastSign = this.#onlineSince;
+    this.#connectedAt = Date.now();
     this.#status = { state: 'online', reason: '', remedy: '' };
     this.#options.log.info({ host: this.#options.host, port: this.#options.port, domain: this.#options.domain }, 'connected to the XMPP server');
     this.#guarded(() => this.#options.onOnline?.());
+    this.barrier().catch(() => {}); // the first proof that stanzas come back; a failure is the loss of the connection
   }
 
   #setOffline(reason: string): void {
@@ -396,6 +407,11 @@ export class Transport {
     const now = performance.now();
     const { idleMs, silentMs } = this.#timing;
     const oldest = this.#barriers.values().next().value;
+    for (const [id, barrier] of this.#barriers) {
+      if (this.#queued > 0 || now - barrier.sentAt < this.#timing.resendMs) continue;
+      barrier.sentAt = now;
+      this.#guarded(() => this.#sendEcho(id));
+    }
     if (oldest && now - oldest.since > silentMs && now - this.#lastSign > silentMs) {
       this.#entity?.socket?.destroy(new Error(`nothing came for ${Math.round((now - this.#lastSign) / 1000)} s`));
     } else if (!oldest && now - this.#lastSign > idleMs) {
@@ -440,11 +456,25 @@ export class Transport {
       barrier.resolve(iq);
       return true; // nobody waits for an answer to it
     }
+    if (type === 'get' && from === domain && to === domain) return this.#otherEcho(id);
     if (type !== 'result' && type !== 'error') return false;
     const request = this.#requests.get(id);
     // XEP-0114 servers check `from`; an id alone could be guessed by anyone.
     if (request && request.to === from && request.from === to) request.resolve(iq);
     else this.strayReplies += 1;
+    return true;
+  }
+
+  /**
+   * COMPAT ejabberd 23.01: it lets a second component of our name in, and gives each stanza to either. Its barrier comes to us then.
+   * Whoever came later goes.
+   */
+  #otherEcho(id: string): boolean {
+    const match = /^([0-9a-z]+)\.([0-9a-f]{8})\.[0-9a-z]+$/.exec(id);
+    if (!match || match[2] === this.#instance) return true;
+    const { domain, log } = this.#options;
+    if (Number.parseInt(match[1]!, 36) < this.#connectedAt) this.#entity?.socket?.destroy(Object.assign(new Error('conflict'), { condition: 'conflict' }));
+    else log.error(REFUSALS.conflict!(domain), 'another component bears our name');
     return true;
   }
 
