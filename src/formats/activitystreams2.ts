@@ -35,7 +35,7 @@ async function finish(builder: Builder, members: JsonObject = {}): Promise<JsonO
 const withContext = (object: JsonObject): JsonObject => ({ '@context': CONTEXT, ...object });
 
 /** The IRIs of an account, all below its page. */
-export const actorUrls = (actorUrl: string) => ({ outbox: `${actorUrl}/outbox`, inbox: `${actorUrl}/inbox`, followers: `${actorUrl}/followers` });
+export const actorUrls = (actorUrl: string) => ({ outbox: `${actorUrl}/outbox`, followers: `${actorUrl}/followers` });
 
 /** To whom it goes. A post for aspects names nobody: which people are in which aspect is the author's business. */
 function address<T extends Builder>(builder: T, post: Post, actorUrl: string): T {
@@ -78,8 +78,8 @@ export async function encodeNoteItem(post: Post, actorUrl: string): Promise<Elem
 /** A person. The summary is HTML there, plain text here. */
 export async function encodeActor(actor: Actor, actorUrl: string): Promise<JsonObject> {
   const as = await load();
-  const { inbox, outbox, followers } = actorUrls(actorUrl);
-  const person = as.person().id(actorUrl).name(nameOf(actor)).url(actorUrl).inbox(inbox).outbox(outbox).followers(followers);
+  const { outbox } = actorUrls(actorUrl);
+  const person = as.person().id(actorUrl).name(nameOf(actor)).url(actorUrl).outbox(outbox);
   if (actor.profile.summary) person.summary(innerHtml(textToXhtml(actor.profile.summary)));
   return withContext(await finish(person, { preferredUsername: actor.username }));
 }

@@ -18,7 +18,7 @@ export function feedRoutes(ctx: Context): express.Router {
     sendAtom(res, feedAsAtom(ctx, actor, account, views), { shared: true });
   });
 
-  router.get('/u/:name/feed.json', async (req, res) => {
+  const publicCollection: express.RequestHandler<{ name: string }> = async (req, res) => {
     const { actor } = await findPerson(ctx, req.params.name.toLowerCase());
     const older = olderOf(req);
     const [{ posts, olderThan }, total] = await Promise.all([
@@ -26,7 +26,9 @@ export function feedRoutes(ctx: Context): express.Router {
       countPostsBy(ctx, 'anonymous', actor),
     ]);
     sendActivityJson(res, await feedAsCollection(ctx, actor, posts, { total, older, olderThan }), { shared: true });
-  });
+  };
+  router.get('/u/:name/feed.json', publicCollection);
+  router.get('/u/:name/outbox', publicCollection);
 
   return router;
 }

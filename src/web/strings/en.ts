@@ -34,7 +34,7 @@ export const en = {
     title: 'One address for your people',
     you: 'you',
     heading: 'One address. Your people, wherever they are.',
-    lead: 'diaspora-x gives you a social account on a server that belongs to people, not to a company. Friends follow you from their chat app or read you in any browser, and you hear them all in one calm stream.',
+    lead: 'diaspora-x gives you a social account on a server that belongs to people, not to a company. Friends follow you from their chat app or read you in any browser, and those you follow here stand in one calm stream.',
     does: 'What your address does',
     chat: 'In chat apps',
     chatText: 'Friends add it like any chat contact and get your posts there. You can post from your own chat app, too.',

@@ -80,9 +80,7 @@ describe('writing', () => {
       preferredUsername: 'alice',
       summary: '<p>I like &#x3C;dinosaurs>.<br />And tea.</p>',
       url: actorUrl,
-      inbox: `${actorUrl}/inbox`,
       outbox: `${actorUrl}/outbox`,
-      followers: `${actorUrl}/followers`,
     });
   });
 

@@ -25,6 +25,7 @@ const PATHS: Record<string, Shows> = {
 const PUBLIC_PATHS: Record<string, Shows> = {
   '/u/:name/feed.atom': shows(() => '/u/alice/feed.atom'),
   '/u/:name/feed.json': shows(() => '/u/alice/feed.json'),
+  '/u/:name/outbox': shows(() => '/u/alice/outbox'),
 };
 /** For the author alone. */
 const OWN_PATHS: Record<string, Shows> = {
