@@ -15,6 +15,8 @@ const ROOMY_CHARACTERS = 1024 * 1024;
 /** Beyond this nothing is taken any more: the server does not read, and memory is bounded. */
 const MAX_QUEUED_CHARACTERS = 16 * 1024 * 1024;
 const CHUNK_CHARACTERS = 64 * 1024;
+/** What may wait in the socket: as a rule the kernel has it at once, and only tells a turn later. */
+const SOCKET_BYTES = 512 * 1024;
 
 const TIMING = {
   /** For each of: connection, stream header, handshake. */
@@ -421,12 +423,15 @@ export class Transport {
 
   // ── sending ──
 
+  #hasRoom(): boolean {
+    return (this.#entity?.socket?.writableLength ?? SOCKET_BYTES) < SOCKET_BYTES;
+  }
+
   #flush(): void {
     const socket = this.#entity?.socket;
     if (!this.#online || !socket) return;
-    this.#flushing = true;
     let next = 0;
-    while (next < this.#queue.length && !socket.writableNeedDrain) {
+    while (next < this.#queue.length && this.#hasRoom()) {
       let chunk = this.#queue[next++]!;
       while (next < this.#queue.length && chunk.length < CHUNK_CHARACTERS) chunk += this.#queue[next++]!;
       this.#queued -= chunk.length;
