@@ -192,8 +192,6 @@ export class Transport {
     if (this.#queued + text.length > MAX_QUEUED_CHARACTERS) throw new DomainError('unavailable', 'The XMPP server is too slow at the moment.');
     this.#queue.push(text);
     this.#queued += text.length;
-    // The server may read the first stanzas of many while the rest is being written.
-    if (this.#queued >= CHUNK_CHARACTERS && !this.#entity?.socket?.writableNeedDrain) return this.#flush();
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => this.#flush());
