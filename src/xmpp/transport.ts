@@ -192,6 +192,8 @@ export class Transport {
     if (this.#queued + text.length > MAX_QUEUED_CHARACTERS) throw new DomainError('unavailable', 'The XMPP server is too slow at the moment.');
     this.#queue.push(text);
     this.#queued += text.length;
+    // A long fan-out does not wait for its own end: the server begins with the first chunk.
+    if (this.#queued >= CHUNK_CHARACTERS && this.#hasRoom()) return this.#flush();
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => this.#flush());
