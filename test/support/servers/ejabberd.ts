@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Daemon, freePort, isRoot, removeFolder, temporaryFolder } from './daemon.js';
-import type { RunningServer, ServerOptions } from './plan.js';
+import { componentHost, type RunningServer, type ServerOptions } from './plan.js';
 
 /** The folder with ejabberd's code; its name holds the version. */
 function codeFolder(): string {
@@ -38,10 +38,9 @@ function configuration(
     { module: 'ejabberd_c2s', ip: '127.0.0.1', port: ports.c2s, backlog: 128, max_stanza_size: 65536, shaper: 'none', access: 'all' },
     { module: 'ejabberd_http', ip: '127.0.0.1', port: ports.api, backlog: 128, request_handlers: { '/api': 'mod_http_api' } },
   ];
-  if (options.componentDomains?.length) {
-    const hosts = Object.fromEntries(options.componentDomains.map((domain) => [domain, { password: componentSecret }]));
-    // By default (global_routes) each connection gets the stanzas of all these domains, in turn with the others.
-    listeners.push({ module: 'ejabberd_service', ip: '127.0.0.1', port: ports.component, backlog: 128, shaper: 'none', access: 'all', global_routes: false, hosts });
+  for (const [index, domain] of (options.componentDomains ?? []).entries()) {
+    const at = { ip: componentHost('ejabberd', index), port: ports.component };
+    listeners.push({ module: 'ejabberd_service', ...at, backlog: 128, shaper: 'none', access: 'all', hosts: { [domain]: { password: componentSecret } } });
   }
   if (network) {
     listeners.push({ module: 'ejabberd_s2s_in', ip: network.addresses.ejabberd, port: 5269, backlog: 128, shaper: 'none' });
@@ -137,7 +136,7 @@ export async function startEjabberd(options: EjabberdOptions): Promise<RunningSe
     ports: [
       { host: '127.0.0.1', port: ports.api },
       { host: '127.0.0.1', port: ports.c2s },
-      ...(options.componentDomains?.length ? [{ host: '127.0.0.1', port: ports.component }] : []),
+      ...(options.componentDomains ?? []).map((_, index) => ({ host: componentHost('ejabberd', index), port: ports.component })),
       ...(options.network ? [{ host: options.network.addresses.ejabberd, port: 5269 }] : []),
     ],
   });

@@ -16,6 +16,7 @@ import {
   authChatDomain,
   chatDomain,
   COMPONENT_SECRET,
+  componentHost,
   type ServerName,
   socialDomain,
 } from './plan.js';
@@ -24,7 +25,7 @@ import { registerWithProsody } from './prosody.js';
 export { createDatabase, postgresIsInstalled, startPostgres } from './postgres.js';
 export { callEjabberd, startEjabberd } from './ejabberd.js';
 export { freePort } from './daemon.js';
-export { type Network, planNetwork, type RunningServer, type ServerName, type ServerOptions } from './plan.js';
+export { componentHost, type Network, planNetwork, type RunningServer, type ServerName, type ServerOptions } from './plan.js';
 export { startProsody } from './prosody.js';
 
 /** For `describe.each(SERVERS)`. */
@@ -92,10 +93,10 @@ export async function server(name: ServerName): Promise<TestServer> {
     name,
     component: {
       domain: socialDomain(name, worker),
-      host: '127.0.0.1',
+      host: componentHost(name, worker - 1),
       port: shared.componentPort,
       secret: COMPONENT_SECRET,
-      url: `xmpp://127.0.0.1:${shared.componentPort}`,
+      url: `xmpp://${componentHost(name, worker - 1)}:${shared.componentPort}`,
     },
     ...(listen ? { authChat: { domain: authChatDomain(name, worker), listen, secret: AUTH_SECRET } } : {}),
     ...(shared.apiUrl ? { apiUrl: shared.apiUrl } : {}),

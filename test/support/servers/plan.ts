@@ -77,6 +77,12 @@ export const COMPONENT_SECRET = 'component-secret-of-the-tests';
 /** The secret of every authentication endpoint that tests start. */
 export const AUTH_SECRET = 'auth-secret-of-the-tests';
 
+/**
+ * Where the listener of the n-th component domain is. COMPAT ejabberd 23.01: whoever logs in to a listener gets the stanzas of all its
+ * hosts, and may write as each of them; so each domain has a listener of its own, all on one port.
+ */
+export const componentHost = (name: ServerName, index: number): string => (name === 'prosody' || index === 0 ? '127.0.0.1' : `127.0.1.${index + 1}`);
+
 export const chatDomain = (name: ServerName): string => `${name}.test`;
 export const socialDomain = (name: ServerName, worker: number): string => `social-${worker}.${name}.test`;
 export const authChatDomain = (name: ServerName, worker: number): string => `chat-${worker}.${name}.test`;
