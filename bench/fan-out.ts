@@ -1,5 +1,5 @@
 // Fan-out of one post to N connected clients (default 500), on Prosody and ejabberd, beside raw pre-serialised component writes to the same clients.
-import { startEjabberd, startProsody } from '../test/support/servers/index.js';
+import { componentHost, startEjabberd, startProsody } from '../test/support/servers/index.js';
 import { BulkClients } from './support/bulk-clients.js';
 import { rawComponent } from './support/component.js';
 import { median, printMachine, printTable, spread } from './support/figures.js';
@@ -19,7 +19,7 @@ export async function run([count = '500']: string[]): Promise<void> {
     const at = { host: server.host, port: server.componentPort, secret: 'secret' };
     const service = await startService({ ...at, domain: 'social.test' }, '');
     const alice = await service.author('alice');
-    const raw = await rawComponent({ ...at, domain: 'raw.test' });
+    const raw = await rawComponent({ ...at, host: componentHost(server.name, 1), domain: 'raw.test' });
     const clients = await BulkClients.connect({ host: server.host, port: server.c2sPort, domain: 'chat.test', usernames, password: 'pw' });
     await clients.each((jid) => `<iq type='set' id='sub' to='${alice.jid}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='${MB}' jid='${jid}'/></pubsub></iq>`, 'subscribed');
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { startEjabberd, startProsody } from '../test/support/servers/index.js';
+import { componentHost, startEjabberd, startProsody } from '../test/support/servers/index.js';
 import { BulkClients } from './support/bulk-clients.js';
 import { rawComponent } from './support/component.js';
 import { percentiles, printMachine, printTable } from './support/figures.js';
@@ -23,7 +23,7 @@ export async function run(): Promise<void> {
     const at = { host: server.host, port: server.componentPort, secret: 'secret' };
     const service = await startService({ ...at, domain: 'social.test' }, '');
     const alice = await service.author('alice');
-    const raw = await rawComponent({ ...at, domain: 'raw.test' });
+    const raw = await rawComponent({ ...at, host: componentHost(server.name, 1), domain: 'raw.test' });
     const bob = await BulkClients.connect({ host: server.host, port: server.c2sPort, domain: 'chat.test', usernames: ['bob'], password: 'pw' });
     await bob.each((jid) => `<iq type='set' id='sub' to='${alice.jid}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='${MB}' jid='${jid}'/></pubsub></iq>`, 'subscribed');
     for (let warm = 0; warm < 50; warm++) await alice.post(`warm ${warm}`);
