@@ -27,12 +27,13 @@ export class DomainError extends Error {
   }
 }
 
-/** A delivery to another server failed. `permanent`: trying again cannot help. */
+/** A delivery to another server failed. `permanent`: trying again cannot help. `retryAfterMs`: when it can, if that is known. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';
   constructor(
     text: string,
     readonly permanent: boolean,
+    readonly retryAfterMs?: number,
   ) {
     super(text);
   }

@@ -245,7 +245,7 @@ export function startWorker(options: WorkerOptions): Worker {
         log[isPermanent ? 'warn' : 'error']({ ...of, err: error }, 'job given up');
         return { failed: { job, error: text, fate: { dead: true } } };
       }
-      const retryAt = now() + backOffMs(job.attempts);
+      const retryAt = now() + ((error instanceof DeliveryError ? error.retryAfterMs : undefined) ?? backOffMs(job.attempts));
       // Anything but these two is a bug (house.md §4 "Errors").
       const level = error instanceof DeliveryError || error instanceof DomainError ? 'warn' : 'error';
       log[level]({ ...of, retryAt, err: error }, 'job failed');

@@ -1,5 +1,5 @@
 // RFC 7622 XMPP addresses; XEP-0106 JID Escaping, version 1.1. Addresses on stanzas have been prepared by the servers that carried them;
-// what is done here makes the remaining differences vanish and refuses nonsense. @xmpp/jid is not used: it takes `a@b@c`, addresses of
+// that is left alone, but for ASCII capitals, and nonsense is refused. @xmpp/jid is not used: it takes `a@b@c`, addresses of
 // any length and control characters, and its escaping trims and is therefore not injective.
 import { type Actor, handleOf } from '../domain/actor.js';
 
@@ -27,18 +27,26 @@ const DOMAIN = /^(?=.{1,253}$)[\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}_-]*[\p{L}\p{N}\
 
 const fits = (part: string): boolean => part.length <= MAX_PART_BYTES && Buffer.byteLength(part) <= MAX_PART_BYTES;
 
+const lowerAscii = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+/**
+ * Servers fold by Unicode 3.2 (stringprep), so they tell apart some addresses that newer tables take for one, such as Ⅎ and ⅎ. To fold
+ * them here would make one person of two: what would still change is refused.
+ */
+const isFolded = (text: string): boolean => text === text.normalize('NFKC').toLowerCase();
+
 /** Reads an address, bare or full. null: it is none. */
 export function parseJid(text: string | undefined): Jid | null {
   if (text === undefined || text.length > 3 * MAX_PART_BYTES + 2) return null;
   const slash = text.indexOf('/');
-  const resource = slash < 0 ? '' : text.slice(slash + 1).normalize('NFC');
+  const resource = slash < 0 ? '' : text.slice(slash + 1);
   const rest = slash < 0 ? text : text.slice(0, slash);
   const at = rest.indexOf('@');
-  const local = at < 0 ? '' : rest.slice(0, at).normalize('NFKC').toLowerCase();
-  const domain = rest.slice(at + 1).normalize('NFKC').toLowerCase().replace(/\.$/, '');
+  const local = at < 0 ? '' : lowerAscii(rest.slice(0, at));
+  const domain = lowerAscii(rest.slice(at + 1)).replace(/\.$/, '');
   if (at === 0 || (slash >= 0 && resource === '')) return null;
   if (!DOMAIN.test(domain) || BAD_LOCAL.test(local) || BAD_RESOURCE.test(resource)) return null;
-  if (!fits(local) || !fits(domain) || !fits(resource)) return null;
+  if (!fits(local) || !fits(domain) || !fits(resource) || !isFolded(local) || !isFolded(domain)) return null;
   const bare = local === '' ? domain : `${local}@${domain}`;
   return { local, domain, resource, bare, full: resource === '' ? bare : `${bare}/${resource}` };
 }

@@ -66,7 +66,10 @@ export class Feeds {
     try {
       return await this.#lanes.run(`${activity.actorId}/${host}`, () => this.#deliverNow(activity, host, signal));
     } catch (error) {
-      if (error instanceof DomainError) throw new DeliveryError(error.message, error.code === 'too-large' || error.code === 'invalid');
+      if (error instanceof DomainError) {
+        // Without a connection the gate holds it back; it goes on as soon as that opens.
+        throw new DeliveryError(error.message, error.code === 'too-large' || error.code === 'invalid', this.parts.transport.online ? undefined : 0);
+      }
       throw error;
     }
   }
