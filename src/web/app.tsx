@@ -137,7 +137,7 @@ function answerError(ctx: Context): ErrorRequestHandler {
     const incident = known ? undefined : randomBytes(4).toString('hex');
     if (!known) ctx.log.error({ err: error, incident, method: req.method, path: req.route?.path ?? '' }, 'request failed');
     res.set('Cache-Control', 'no-store');
-    if (known?.code === 'too-many') res.set('Retry-After', retryAfter(known));
+    if (known?.code === 'too-many' || known?.code === 'unavailable') res.set('Retry-After', retryAfter(known));
 
     if (wantsJson(req)) {
       const problem = known ? problemOf(known) : { type: 'about:blank', title: 'Internal Server Error', status: 500, code: 'internal', incident };

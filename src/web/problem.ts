@@ -35,8 +35,8 @@ export const problemOf = (error: DomainError): Problem => ({
   ...(error.field === undefined ? {} : { field: error.field }),
 });
 
-/** How long to wait, in whole seconds, when the error knows it; a minute otherwise. */
-export const retryAfter = (error: DomainError): string => String(Math.ceil(((error as { retryAfterMs?: number }).retryAfterMs ?? 60_000) / 1000));
+/** How long to wait, in whole seconds: what the error knows, else a moment for what is only busy, a minute for a limit. */
+export const retryAfter = (error: DomainError): string => String(Math.ceil(((error as { retryAfterMs?: number }).retryAfterMs ?? (error.code === 'unavailable' ? 5_000 : 60_000)) / 1000));
 
 /** Errors of express and its body parser carry a status: the same, in our words. null: it is a bug of ours. */
 export function fromHttpError(error: unknown): DomainError | null {
