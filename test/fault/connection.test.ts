@@ -10,11 +10,11 @@ import { connect } from '../support/xmpp-client.js';
 import { FAKE_DOMAIN, type FakeServer, startFakeServer } from './fake-server.js';
 import { until } from './own-server.js';
 
-const stops: (() => Promise<unknown> | void)[] = [];
+const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
-const later = <T>(what: T, stop: (what: T) => Promise<unknown> | void): T => {
+const later = <T>(what: T, stop: (what: T) => Promise<unknown>): T => {
   stops.push(() => stop(what));
   return what;
 };

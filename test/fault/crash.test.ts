@@ -1,11 +1,13 @@
 // Our own process dies, at any moment (threats.md 1-3), or is asked to end while it works (21). What was accepted arrives.
 import { setTimeout as pause } from 'node:timers/promises';
 import { openStore } from '../../src/store/database.js';
-import { FOLLOWER, followByPresence, heard, idsOf, items, subscribeTo } from '../support/follow.js';
+import { upsertSubscription } from '../../src/store/xmpp.js';
+import { FOLLOWER, followByPresence, heard, idsOf, items, MICROBLOG, subscribeTo } from '../support/follow.js';
 import { server } from '../support/servers/index.js';
 import { type Author, type Service, startService } from '../support/service-process.js';
 import { silentLog } from '../support/store.js';
 import { connect, type TestClient } from '../support/xmpp-client.js';
+import { startFakeServer } from './fake-server.js';
 import { until } from './own-server.js';
 
 /** Of every post exactly its set: one activity, one delivery to the one host, arrived; and nothing left to do. */
@@ -114,4 +116,43 @@ test('SIGTERM while people post: it ends in order, within 10 s, and loses nothin
   await service.start();
   accepted.push(await alice.post('# After the stop'));
   await everythingArrives();
+});
+
+test('killed in the middle of one delivery to many: everyone gets it, and nobody more than twice', async () => {
+  const fake = await startFakeServer();
+  const second = await startService(fake.component);
+  try {
+    const author = await second.author('alice');
+    await second.kill();
+    const store = await openStore(`sqlite:${second.database}`, silentLog);
+    const [{ actor_id: actorId }] = (await store.query<{ actor_id: number }>('select actor_id from accounts')) as [{ actor_id: number }];
+    const readers = Array.from({ length: 1_000 }, (_, count) => `reader${count}@fake.test`);
+    await store.transaction(async (tx) => {
+      for (const jid of readers) await upsertSubscription(tx, { actorId, node: MICROBLOG, jid, personId: null, subid: '1', state: 'subscribed', pausedUntil: null, createdAt: 1 });
+    });
+    await store.close();
+
+    const times = new Map<string, number>();
+    const dieAt = Math.round(1 + Math.random() * 900);
+    process.stderr.write(`killed after ${dieAt} of 1000 recipients\n`);
+    let killed: Promise<void> | undefined;
+    fake.echoes = false; // the barrier is not passed before the end
+    fake.onStanza = (stanza) => {
+      if (!stanza.is('message')) return;
+      times.set(stanza.attrs.to!, (times.get(stanza.attrs.to!) ?? 0) + 1);
+      if (times.size >= dieAt) killed ??= second.kill();
+    };
+    await second.start();
+    await author.post('# To all');
+    await until(() => killed !== undefined, 'the moment has come');
+    await killed;
+    fake.echoes = true;
+    await second.start();
+    await until(async () => times.size === readers.length && (await jobsLeft(second.database)) === 0, 'everyone has it');
+    expect([...times.keys()].sort()).toEqual(readers.toSorted());
+    expect(Math.max(...times.values())).toBeLessThanOrEqual(2);
+  } finally {
+    await second.destroy();
+    await fake.close();
+  }
 });
