@@ -2,6 +2,7 @@ import { Accounts1763712000000 } from './1763712000000-accounts.js';
 import { Posts1763712000001 } from './1763712000001-posts.js';
 import { Relationships1763712000002 } from './1763712000002-relationships.js';
 import { Delivery1763712000003 } from './1763712000003-delivery.js';
+import { ChatChanges1763712000004 } from './1763712000004-chat-changes.js';
 
 /** All migrations, oldest first. A released one is never changed. */
-export const migrations = [Accounts1763712000000, Posts1763712000001, Relationships1763712000002, Delivery1763712000003];
+export const migrations = [Accounts1763712000000, Posts1763712000001, Relationships1763712000002, Delivery1763712000003, ChatChanges1763712000004];

@@ -55,6 +55,51 @@ export class LocalNotifier implements Notifier {
   }
 }
 
+/** How often SQLite is asked whether another process has written. */
+const LOOK_EVERY_MS = 1_000;
+
+/**
+ * On SQLite nobody tells us what a command (`dx queue retry` …) wrote into the file, so from the first listener on we look, and wake
+ * everyone when something did. What it published is not known.
+ */
+export class SqliteNotifier extends LocalNotifier {
+  #looking: NodeJS.Timeout | null = null;
+  #seen: unknown;
+
+  /** @param version changes when another process has committed */
+  constructor(
+    private readonly version: () => unknown,
+    log: Logger,
+  ) {
+    super(log);
+  }
+
+  override onWake(queue: Queue, listener: () => void): () => void {
+    this.#look();
+    return super.onWake(queue, listener);
+  }
+
+  close(): void {
+    if (this.#looking) clearInterval(this.#looking);
+  }
+
+  #look(): void {
+    if (this.#looking) return;
+    this.#seen = this.version();
+    this.#looking = setInterval(() => {
+      try {
+        const version = this.version();
+        if (version === this.#seen) return;
+        this.#seen = version;
+      } catch (err) {
+        return this.log.warn({ err }, 'cannot see whether another process has written');
+      }
+      this.wakeAll();
+    }, LOOK_EVERY_MS);
+    this.#looking.unref();
+  }
+}
+
 export const CHANNEL = 'diaspora_x';
 
 /**

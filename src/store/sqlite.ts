@@ -9,7 +9,7 @@ import { migrations } from '../../migrations/index.js';
 import type { Store } from './database.js';
 import { isBusy, translateError } from './errors.js';
 import * as schema from './migrate.js';
-import { LocalNotifier } from './notify.js';
+import { SqliteNotifier } from './notify.js';
 import { schemas } from './schema/index.js';
 import { SnakeNaming } from './schema/columns.js';
 import { OpenTx } from './transactions.js';
@@ -91,7 +91,8 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   }
   const optimize = () => connectionOf(writer).exec('pragma analysis_limit = 400; pragma optimize');
 
-  const notify = new LocalNotifier(log);
+  // Of the connection that writes: it does not count its own commits, and the other one makes none.
+  const notify = new SqliteNotifier(() => connectionOf(writer).pragma('data_version', { simple: true }), log);
   const read = queries(connectionOf(reader));
   const write = queries(connectionOf(writer));
   const runner = writer.createQueryRunner();
@@ -185,6 +186,7 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     isNewer: () => inTurn(() => schema.isNewer(writer)),
     ping: async () => void (await read('select 1', [])),
     async close() {
+      notify.close();
       await inTurn(async () => {
         try {
           optimize();

@@ -87,3 +87,20 @@ export const SessionSchema = new EntitySchema<Session>({
     { name: 'sessions_by_end', columns: ['expiresAt'] },
   ],
 });
+
+/**
+ * A line of the log that chat servers read: something about this account changed for them. Whether it exists is looked up when the line is read.
+ * The name stays readable when the account is gone.
+ */
+export interface ChatChange {
+  id: number;
+  username: string;
+  endsSessions: boolean;
+  createdAt: number;
+}
+
+export const ChatChangeSchema = new EntitySchema<ChatChange>({
+  name: 'ChatChange',
+  tableName: 'chat_changes',
+  columns: { id, username: varchar, endsSessions: flag, createdAt: time } satisfies Columns<ChatChange>,
+});

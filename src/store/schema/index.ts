@@ -1,6 +1,6 @@
 import type { EntitySchema } from 'typeorm';
 import type { Dialect } from '../database.js';
-import { AccountSchema, AppPasswordSchema, SessionSchema, TokenSchema } from './accounts.js';
+import { AccountSchema, AppPasswordSchema, ChatChangeSchema, SessionSchema, TokenSchema } from './accounts.js';
 import { ActorSchema, AddressSchema } from './actors.js';
 import { jobSchemas } from './jobs.js';
 import { ActivitySchema, DeliverySchema } from './ledger.js';
@@ -10,7 +10,7 @@ import { LegSchema, RelationshipSchema, SubscriptionSchema } from './relationshi
 /** All tables. */
 export const schemas = (dialect: Dialect): EntitySchema[] =>
   [
-    ...[ActorSchema, AddressSchema, AccountSchema, AppPasswordSchema, TokenSchema, SessionSchema],
+    ...[ActorSchema, AddressSchema, AccountSchema, AppPasswordSchema, TokenSchema, SessionSchema, ChatChangeSchema],
     ...[PostSchema, AspectSchema, AspectMemberSchema, PostAspectSchema, RelationshipSchema, LegSchema, SubscriptionSchema],
     ...[ActivitySchema, DeliverySchema, ...jobSchemas(dialect)],
   ] as EntitySchema[];
