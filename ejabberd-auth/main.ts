@@ -15,6 +15,8 @@ An external authentication program for ejabberd (extauth_program).
 const MAX_DEADLINE_MS = 1_800;
 /** ejabberd sends one question at a time. Whoever sends more is read on only when fewer than these wait. */
 const MAX_WAITING = 64;
+/** A restart of the service takes a second or two; whoever is asked for longer is away. */
+const RESTART_MS = 10_000;
 /** A problem that lasts is told again after so long, with how often it happened. */
 const REPEAT_AFTER_MS = 30_000;
 
@@ -54,30 +56,48 @@ function report(problem: string): void {
 
 async function run(client: AuthClient): Promise<void> {
   const reader = new FrameReader();
-  let waiting = 0;
-  /** When everything up to the last question is answered: answers leave in the order of the questions, whichever is known first. */
-  let answered: Promise<void> = Promise.resolve();
+  /** The questions that came and whose answers have not left, in their order; an answer is null until it is known. */
+  const asked: { yes: boolean | null }[] = [];
+  let ended = false;
+  let done: () => void;
+  const allAnswered = new Promise<void>((resolve) => {
+    done = resolve;
+  });
+  /** Answers leave in the order of the questions, whichever is known first. */
+  const flush = () => {
+    while (asked[0] && asked[0].yes !== null) process.stdout.write(answerFrame(asked.shift()!.yes!));
+    if (asked.length < MAX_WAITING && process.stdin.isPaused() && !ended) process.stdin.resume();
+    if (ended && asked.length === 0) done();
+  };
   const answer = (packet: Buffer) => {
     const question = parseQuestion(packet);
-    const result = question ? client.ask(question) : Promise.resolve(false);
-    waiting += 1;
-    answered = answered.then(async () => {
-      const yes = await result;
-      await new Promise((resolve) => process.stdout.write(answerFrame(yes), resolve));
-      waiting -= 1;
-    });
+    const entry: (typeof asked)[number] = { yes: null };
+    asked.push(entry);
+    const settle = (yes: boolean) => {
+      entry.yes = yes;
+      flush();
+    };
+    if (question) void client.ask(question).then(settle);
+    else settle(false);
   };
-  try {
-    for await (const chunk of process.stdin) {
-      for (const packet of reader.push(chunk as Buffer)) answer(packet);
-      if (waiting >= MAX_WAITING) await answered;
-    }
-  } catch (error) {
-    report(`standard input: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  // Nobody will send the rest of it.
-  if (reader.isCutOff) answer(Buffer.alloc(0));
-  await answered;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    if (reader.isCutOff) answer(Buffer.alloc(0)); // nobody will send the rest of it
+    flush();
+  };
+  process.stdin.on('data', (chunk: Buffer) => {
+    for (const packet of reader.push(chunk)) answer(packet);
+    if (asked.length >= MAX_WAITING) process.stdin.pause();
+  });
+  process.stdin.on('error', (error: NodeJS.ErrnoException) => {
+    report(`standard input: ${error.code}`);
+    end();
+  });
+  process.stdin.on('end', end);
+  await allAnswered;
+  // What is written may still be on its way.
+  await new Promise((resolve) => process.stdout.write('', resolve));
 }
 
 // No handler for SIGTERM: what the kernel does by itself works even while we are busy.
@@ -95,6 +115,6 @@ if (options === 'help') {
   process.stderr.write(USAGE);
   process.exitCode = 2;
 } else {
-  await run(new AuthClient({ ...options, report }));
+  await run(new AuthClient({ ...options, restartMs: RESTART_MS, report }));
   process.exit(0);
 }

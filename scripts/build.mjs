@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const STAMP = path.join(root, 'dist', '.built');
 /** Of ejabberd-auth/, in the order in which they are joined. */
-const JOINED = ['framing', 'client', 'main'].map((name) => path.join('ejabberd-auth', `${name}.ts`));
+const JOINED = ['framing', 'connection', 'client', 'main'].map((name) => path.join('ejabberd-auth', `${name}.ts`));
 const JOINED_INTO = path.join(root, 'ejabberd-auth', 'dist', 'main.mjs');
 const SOURCES = ['src', 'migrations', 'tsconfig.json', 'package-lock.json', 'ejabberd-auth/tsconfig.json', ...JOINED];
 

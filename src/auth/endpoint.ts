@@ -1,7 +1,7 @@
 // The check that chat servers ask for (interface.md §7): the protocol of Prosody's mod_auth_http, MongooseIM's `http` and ejabberd_auth_http.
 // What is asked, and so each password, is never logged: neither the URL nor the body.
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
 import { isUsername } from '../domain/account.js';
 import { checkAppPassword } from '../services/app-passwords.js';
 import type { Context } from '../services/context.js';
@@ -17,7 +17,8 @@ interface Question {
   /** As the server sent it: prepared, without a domain. */
   user: string;
   password: string;
-  signal: AbortSignal;
+  /** Aborted when nobody waits for the answer any more. Made when it is asked for: a login that waits for nothing needs none. */
+  signal: () => AbortSignal;
 }
 
 interface Operation {
@@ -48,26 +49,29 @@ const OPERATIONS: Record<string, Operation> = {
 /** Known to the protocol, but accounts are made and changed on the web alone. */
 const REFUSED = ['set_password', 'register', 'remove_user'];
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
 /** Answers chat servers; to be served on DX_AUTH_LISTEN. No answer takes longer than 2 s. */
 export function createAuthEndpoint(ctx: Context): RequestListener {
-  const expected = digest(`Basic ${Buffer.from(`dx:${ctx.config.authSecret}`).toString('base64')}`);
-  // RFC 9110 §11.1: the scheme's name has no case, and more than one blank may follow.
-  const mayAsk = (header: string | undefined) => timingSafeEqual(digest((header ?? '').replace(/^basic +/i, 'Basic ').trimEnd()), expected);
+  const expected = Buffer.from(Buffer.from(`dx:${ctx.config.authSecret}`).toString('base64'));
+  // RFC 9110 §11.1: the scheme's name has no case, and more than one blank may follow. How long the secret is, is no secret.
+  const mayAsk = (header: string | undefined) => {
+    const given = Buffer.from(/^basic +(.*?) *$/i.exec(header ?? '')?.[1] ?? '');
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  };
   return (request, response) => void answer(ctx, mayAsk, request, response);
 }
 
 async function answer(ctx: Context, mayAsk: (header: string | undefined) => boolean, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const stop = new AbortController();
-  const deadline = setTimeout(() => stop.abort(new Error('out of time')), DEADLINE_MS);
-  const reply = (status: number, text: string, headers: Record<string, string> = {}) => {
+  const deadline = new Deadline(DEADLINE_MS);
+  const reply = (status: number, text: string, headers: OutgoingHttpHeaders = {}) => {
     if (response.headersSent) return;
     // What was not read of a body would be taken for the next request.
     if (!request.complete) headers.connection = 'close';
-    response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers }).end(text);
+    headers['content-type'] = 'text/plain; charset=utf-8';
+    headers['cache-control'] = 'no-store';
+    headers['content-length'] = Buffer.byteLength(text); // one piece, not chunks
+    response.writeHead(status, headers).end(text);
   };
-  const explain = (status: number, text: string, headers?: Record<string, string>) => reply(status, `${text}\n`, headers);
+  const explain = (status: number, text: string, headers?: OutgoingHttpHeaders) => reply(status, `${text}\n`, headers);
   const [path = '', query = ''] = splitOnce(request.url ?? '', '?');
   const name = /^\/auth\/([a-z_]+)\/?$/.exec(path)?.[1] ?? '';
   const operation = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name]! : null;
@@ -80,7 +84,7 @@ async function answer(ctx: Context, mayAsk: (header: string | undefined) => bool
     if (!operation) return explain(404, 'There are /auth/check_password and /auth/user_exists.');
     if (request.method !== 'GET' && request.method !== 'POST') return explain(405, 'Ask with GET or POST.', { allow: 'GET, POST' });
 
-    const body = request.method === 'POST' ? await within(readBody(request), stop.signal) : '';
+    const body = request.method === 'POST' ? await deadline.within(readBody(request)) : '';
     if (body === null) return explain(413, `At most ${MAX_BODY_BYTES} bytes are read.`);
     const fields = new URLSearchParams(query);
     for (const [key, value] of new URLSearchParams(body)) fields.set(key, value);
@@ -93,16 +97,16 @@ async function answer(ctx: Context, mayAsk: (header: string | undefined) => bool
       return reply(200, operation.no);
     }
     const user = (fields.get('user') ?? '').toLowerCase();
-    const result = await within(operation.answer({ ctx, user, password: fields.get('pass') ?? '', signal: stop.signal }), stop.signal);
+    const result = await deadline.within(operation.answer({ ctx, user, password: fields.get('pass') ?? '', signal: () => deadline.signal() }));
     ctx.log.debug({ operation: name, user: user.slice(0, 64), answer: result.slice(0, 8) }, 'auth endpoint answered');
     reply(200, result);
   } catch (error) {
     // To a chat server every failure is a "no": anything else would hold its users up, or let a stranger in.
-    if (stop.signal.aborted) ctx.log.warn({ operation: name, afterMs: DEADLINE_MS }, 'auth endpoint: out of time, answered no');
+    if (deadline.isOver) ctx.log.warn({ operation: name, afterMs: DEADLINE_MS }, 'auth endpoint: out of time, answered no');
     else ctx.log.error({ operation: name, err: error }, 'auth endpoint failed, answered no');
     reply(200, operation?.no ?? 'false');
   } finally {
-    clearTimeout(deadline);
+    deadline.clear();
     if (!request.complete) request.resume();
   }
 }
@@ -112,21 +116,56 @@ function splitOnce(text: string, mark: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** The work's result, or the signal's reason when that comes first. */
-function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return Promise.race([work, new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }))]);
+/** How long a question may take. */
+class Deadline {
+  isOver = false;
+  private readonly timer: NodeJS.Timeout;
+  private controller: AbortController | null = null;
+  private late: ((error: Error) => void) | null = null;
+
+  constructor(ms: number) {
+    this.timer = setTimeout(() => {
+      this.isOver = true;
+      this.controller?.abort(outOfTime());
+      this.late?.(outOfTime());
+    }, ms);
+  }
+
+  clear(): void {
+    clearTimeout(this.timer);
+  }
+
+  signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.isOver) this.controller.abort(outOfTime());
+    return this.controller.signal;
+  }
+
+  /** The work's result, or an error when time runs out before. */
+  within<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.late = reject;
+      if (this.isOver) reject(outOfTime());
+      work.then(resolve, reject);
+    });
+  }
 }
 
+const outOfTime = () => new Error('out of time');
+
 /** The body as text, or null when it is longer than we read. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return null;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+function readBody(request: IncomingMessage): Promise<string | null> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+      else resolve(null);
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('error', reject);
+    request.on('close', () => reject(new Error('the connection was closed')));
+  });
 }

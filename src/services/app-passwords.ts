@@ -3,8 +3,7 @@
 import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import { type Account, type AppPassword, isUsername } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
-import { findAccount, findAccountByUsername } from '../store/accounts.js';
-import { findAppPasswordBySelector, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
+import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
 import type { Store, Tx } from '../store/database.js';
 import type { Context } from './context.js';
 import { countFailure, isLimited } from './limits.js';
@@ -131,7 +130,7 @@ export const forgetVerified = (): void => verified.clear();
  * that was right within the hour, nor one whose selector is known: a stranger cannot lock the owner out.
  * @param username without a domain
  * @param usedBy what is noted as its last use
- * @param signal aborted when nobody waits for the answer any more
+ * @param signal aborted when nobody waits for the answer any more; asked for only when there is something to wait for
  * @throws DomainError unavailable when too many wait; the signal's reason
  */
 export async function checkAppPassword(
@@ -139,13 +138,13 @@ export async function checkAppPassword(
   username: string,
   password: string,
   usedBy: 'chat' | 'api',
-  signal?: AbortSignal,
+  signal?: () => AbortSignal,
 ): Promise<Account | null> {
   const name = username.toLowerCase();
   const parsed = parseAppPassword(password);
   // Both are asked for in every case: the same work for all.
-  const account = await findAccountByUsername(ctx.store, isUsername(name) ? name : '-');
-  const row = await findAppPasswordBySelector(ctx.store, parsed?.selector ?? '-');
+  const find = () => findCredentials(ctx.store, isUsername(name) ? name : '-', parsed?.selector ?? '-');
+  const { account, row } = await find();
   const usable = isUsable(account, row) ? row : null;
 
   const print = usable && parsed ? fingerprint(usable, parsed.secret) : null;
@@ -155,13 +154,13 @@ export async function checkAppPassword(
       ctx.log.warn({ username: name, usedBy }, 'too many wrong app passwords: not looked at');
       return null;
     }
-    if (!(await verifyPassword('app', parsed?.secret ?? '', usable?.hash ?? null, signal)) || !usable || !print) {
+    if (!(await verifyPassword('app', parsed?.secret ?? '', usable?.hash ?? null, signal?.())) || !usable || !print) {
       await countFailure(ctx, keys);
       return null;
     }
     // bcrypt may have waited in its queue: what was revoked meanwhile must not get in.
-    const [accountNow, rowNow] = [await findAccount(ctx.store, account!.id), await findAppPasswordBySelector(ctx.store, usable.selector)];
-    if (!isUsable(accountNow, rowNow)) return null;
+    const now = await find();
+    if (!isUsable(now.account, now.row) || now.row!.id !== usable.id) return null;
     rememberVerified(print, ctx.now());
   }
   noteUse(ctx, usable!, usedBy);

@@ -187,8 +187,8 @@ test('an answer after other bytes of it came slowly is still taken inside the de
   expect(await program.asks(GOOD)).toBe(true);
 });
 
-test('while the service is down every login is false at once, and right again when it is back', async () => {
-  const program = it.start(endpoint);
+test('while the service is down every login is false in time, and right again when it is back', async () => {
+  const program = it.start(endpoint, '--deadline-ms', '300');
   for (const round of [1, 2]) {
     expect({ round, yes: await program.asks(GOOD) }).toEqual({ round, yes: true });
     await endpoint.close();
@@ -197,6 +197,27 @@ test('while the service is down every login is false at once, and right again wh
     await endpoint.listen();
   }
   expect(await program.asks(GOOD)).toBe(true);
+});
+
+test('a service that answered a moment ago is taken to be restarting: logins wait for it', async () => {
+  const program = it.start(endpoint);
+  expect(await program.asks(GOOD)).toBe(true);
+  await endpoint.close();
+  program.write(frame(GOOD), frame(GOOD), frame('auth:alice:chat.test:no'));
+  expect(program.untaken).toHaveLength(0);
+  endpoint.answer = ({ fields, says }) => says(fields.pass === 'pw');
+  await endpoint.listen();
+  expect(await program.answers(3)).toEqual([true, true, false]);
+});
+
+test('a service that never answered is not waited for: the login is false at once', async () => {
+  const program = it.start(endpoint);
+  await endpoint.close();
+  await program.asks('setpass:a:b:c'); // it runs now
+  const from = performance.now();
+  expect(await program.asks(GOOD)).toBe(false);
+  expect(performance.now() - from).toBeLessThan(1_000); // the deadline is 1.8 s
+  await endpoint.listen();
 });
 
 test('a kept connection that turns out to be closed is not a wrong password: it is asked again by a new one', async () => {

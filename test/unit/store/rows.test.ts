@@ -14,7 +14,7 @@ import {
   usernameTaken,
 } from '../../../src/store/accounts.js';
 import { addressesOf, findActor, findActorByAddress, findActors, findLocalActor, updateProfile } from '../../../src/store/actors.js';
-import { findAppPasswordBySelector, insertAppPassword, listAppPasswords, updateAppPassword } from '../../../src/store/app-passwords.js';
+import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords, updateAppPassword } from '../../../src/store/app-passwords.js';
 import { addAspectMember, insertAspect, listAspects, removeAspectMember } from '../../../src/store/aspects.js';
 import type { Store } from '../../../src/store/database.js';
 import {
@@ -128,6 +128,14 @@ describeStores((makeStore) => {
     expect(await findAppPasswordBySelector(store, row.selector)).toEqual(changed);
     expect(await listAppPasswords(store, account.id)).toEqual([changed]);
     expect(await findAppPasswordBySelector(store, 'none')).toBeNull();
+
+    // Name and selector are looked for apart: whoever asks finds out whether they belong together.
+    const other = (await someone()).account;
+    expect(await findCredentials(store, account.username, row.selector)).toEqual({ account, row: changed });
+    expect(await findCredentials(store, other.username, row.selector)).toEqual({ account: other, row: changed });
+    expect(await findCredentials(store, account.username, 'none')).toEqual({ account, row: null });
+    expect(await findCredentials(store, '-', row.selector)).toEqual({ account: null, row: changed });
+    expect(await findCredentials(store, '-', '-')).toEqual({ account: null, row: null });
   });
 
   test('tokens are valid for their kind and time, once', async () => {
