@@ -40,6 +40,8 @@ export interface RelationshipFacts {
   /** Some wish of B's to follow still stands on a wire (a pending pubsub subscription, RFC 6121 "pending in"). */
   stillAsks: boolean;
   now: number;
+  /** With `add`: B may see A's older posts for contacts, too. */
+  older?: boolean;
 }
 
 export const noRelationship = (actorId: number, otherId: number): Relationship => ({
@@ -66,10 +68,10 @@ const RULES: Record<RelationshipEvent, Rule> = {
   unfollow: (state) => (state.follower === 'refused' ? {} : { follower: 'none' }),
   accepted: (state) => (state.following === 'asked' ? { following: 'on' } : {}),
   refused: () => ({ following: 'none' }),
-  add: (state, { now, stillAsks }) => {
+  add: (state, { now, stillAsks, older = false }) => {
     if (state.blockedAt !== null) throw new DomainError('conflict', 'You have blocked this person. Unblock them first.');
     return {
-      addedAt: state.addedAt ?? now,
+      addedAt: older ? 0 : (state.addedAt ?? now),
       following: state.following === 'none' ? 'asked' : state.following,
       // To add someone who waits for an answer is an answer.
       follower: state.follower === 'asked' || (state.follower === 'refused' && stillAsks) ? 'on' : state.follower === 'refused' ? 'none' : state.follower,

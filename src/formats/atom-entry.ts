@@ -25,9 +25,12 @@ export const ENTRY_MAX_BYTES = 32_768;
 
 const iso = (timeMs: number): string => new Date(timeMs).toISOString();
 
+/** The group that stands for all aspects. */
+export const LIMITED_GROUP = 'limited';
+
 /** OneSocialWeb's rule for who may see it. Names of aspects are their owner's business and never leave. */
 function encodeAcl(post: Post): Element {
-  const subject = { public: ['everyone', ''], contacts: ['group', 'contacts'], aspects: ['group', 'limited'] }[post.audience.to]!;
+  const subject = { public: ['everyone', ''], contacts: ['group', 'contacts'], aspects: ['group', LIMITED_GROUP] }[post.audience.to]!;
   return xml(
     'osw:acl-rule',
     { 'xmlns:osw': NS.OSW },

@@ -3,10 +3,12 @@ import type { Audience, Verb } from '../domain/activity.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import { type Post, parsePostText } from '../domain/post.js';
+import { lockAspects } from '../store/aspects.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { insertActivity } from '../store/ledger.js';
 import { findOwnPost, findPostByOnce, findVisiblePost, insertPost, updatePost } from '../store/posts.js';
+import { checkAudience } from './aspects.js';
 import type { Context } from './context.js';
 import { renderMarkdown } from './text.js';
 
@@ -27,12 +29,14 @@ export interface PostDraft {
  */
 export async function publishPost(ctx: Context, account: Account, draft: PostDraft): Promise<Post> {
   const written = write(draft.text);
-  const audience = checkAudience(draft.audience ?? account.defaultAudience);
   return ctx.store.transaction(async (tx) => {
     if (draft.once !== undefined) {
       const earlier = await findPostByOnce(tx, account.actorId, draft.once);
       if (earlier) return earlier;
     }
+    const wanted = draft.audience ?? account.defaultAudience;
+    if (wanted.to === 'aspects') await lockAspects(tx, account.actorId); // what is checked stands until the commit
+    const audience = await checkAudience(tx, account, wanted);
     const now = ctx.now();
     const guid = newGuid(now);
     const post: Post = {
@@ -86,11 +90,6 @@ function write(text: string): Pick<Post, 'markdown' | 'html' | 'title' | 'tags'>
   const markdown = parsePostText(text);
   const { html, title, tags } = renderMarkdown(markdown);
   return { markdown, html, title, tags };
-}
-
-function checkAudience(audience: Audience): Audience {
-  if (audience.to === 'aspects') throw new DomainError('invalid', 'Choose who can see this: everyone, or your contacts.', 'audience'); // aspects come with issue "Contacts, comments, likes"
-  return audience;
 }
 
 /** Someone else's post is forbidden to those who can see it, and not there for all others. */

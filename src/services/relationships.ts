@@ -3,11 +3,13 @@ import { type Actor, handleOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type FollowingState, nextRelationship, type Relationship, type RelationshipEvent } from '../domain/relationship.js';
 import { findAccount, findAccountByActor, updateAccount } from '../store/accounts.js';
+import { aspectsByMember, aspectsOfMember, lockAspects, removeAspectMember } from '../store/aspects.js';
 import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
 import type { Db, Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
 import { findSubscriptions, legsOf } from '../store/xmpp.js';
+import { ALWAYS, joinAspects, requireAspect, requireAspects } from './aspects.js';
 import type { Context } from './context.js';
 
 /** One person on the contacts page. `id` is the ID of `/contacts/ID/…`, `address` what one would write to follow them. */
@@ -16,19 +18,22 @@ export interface Entry {
   relationship: Relationship;
   other: Actor;
   address: string;
+  /** The account's aspects that they are in. */
+  aspectIds: number[];
 }
 
 /**
  * Applies one event of relations.md's table to what stands between a local account's person (A) and another person (B):
  * saves it, keeps the other side in step when B lives here too, and leaves the job that makes the wires agree.
+ * @param more.older with `add`: the older posts for contacts, too
  * @returns the relationship from A's side
  * @throws DomainError conflict when A's action makes no sense any more
  */
-export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent): Promise<Relationship> {
+export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent, more: { older?: boolean } = {}): Promise<Relationship> {
   if (actorId === otherId) throw new DomainError('invalid', 'This is your own address.', 'address');
   const before = await findRelationship(tx, actorId, otherId);
   const stillAsks = before.follower === 'refused' && (await asksOnWire(tx, actorId, otherId));
-  let after = nextRelationship(before, event, { askFirst: await asksFirst(tx, actorId), stillAsks, now: ctx.now() });
+  let after = nextRelationship(before, event, { askFirst: await asksFirst(tx, actorId), stillAsks, now: ctx.now(), ...more });
   const other = await findActor(tx, otherId);
   if (other?.isLocal) {
     const theirs = await findRelationship(tx, otherId, actorId);
@@ -108,8 +113,8 @@ export function parseAddress(text: string, publicUrl: string, ownDomain: string)
 
 /** Everything that the contacts page shows: who asks, who was added, who follows. */
 export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; blocked: Entry[] }> {
-  const rows = await listRelationships(ctx.store, account.actorId);
-  const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other) }));
+  const [rows, aspects] = await Promise.all([listRelationships(ctx.store, account.actorId), aspectsByMember(ctx.store, account.actorId)]);
+  const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: aspects.get(other.id) ?? [] }));
   return {
     requests: entries.filter((entry) => entry.relationship.follower === 'asked'),
     contacts: entries.filter((entry) => entry.relationship.addedAt !== null),
@@ -118,16 +123,70 @@ export async function contactsPage(ctx: Context, account: Account): Promise<{ re
   };
 }
 
+export interface Adding {
+  /** Aspects to put them into, beside those that they are in. */
+  aspectIds?: readonly number[];
+  /** They may see older posts, too: those for contacts, and those for the aspects. */
+  older?: boolean;
+}
+
 /**
- * Adds someone to the contacts: they may see posts for contacts from now on, and A follows them.
- * @throws DomainError invalid | not-found (field address), conflict (blocked)
+ * Adds someone to the contacts, and into aspects: they may see posts for these from now on (or older ones, too), and A follows them.
+ * @throws DomainError invalid | not-found (field address), invalid (field aspect), conflict (blocked)
  */
-export async function addContact(ctx: Context, account: Account, address: string): Promise<Entry> {
+export async function addContact(ctx: Context, account: Account, address: string, { aspectIds = [], older = false }: Adding = {}): Promise<Entry> {
   return ctx.store.transaction(async (tx) => {
+    await lockAspects(tx, account.actorId);
+    const aspects = await requireAspects(tx, account.actorId, aspectIds, 'aspect');
     const other = await findOrNotePerson(ctx, tx, address);
-    const relationship = await applyEvent(ctx, tx, account.actorId, other.id, 'add');
-    return { id: other.id, relationship, other, address: handleOf(other) };
+    const relationship = await applyEvent(ctx, tx, account.actorId, other.id, 'add', { older });
+    await joinAspects(tx, other.id, aspects, older ? ALWAYS : ctx.now());
+    return { id: other.id, relationship, other, address: handleOf(other), aspectIds: await aspectsOfMember(tx, account.actorId, other.id) };
   });
+}
+
+/**
+ * Puts someone into one aspect; who is no contact yet is added.
+ * @param more.older they may see the aspect's older posts, too; of posts for all contacts nothing is said
+ * @throws DomainError not-found (the aspect), invalid | not-found (field address), conflict (blocked)
+ */
+export async function putIntoAspect(ctx: Context, account: Account, aspectId: number, address: string, { older = false } = {}): Promise<Actor> {
+  return ctx.store.transaction(async (tx) => {
+    await lockAspects(tx, account.actorId);
+    await requireAspect(tx, account.actorId, aspectId);
+    const other = await findOrNotePerson(ctx, tx, address);
+    await applyEvent(ctx, tx, account.actorId, other.id, 'add');
+    await joinAspects(tx, other.id, [aspectId], older ? ALWAYS : ctx.now());
+    return other;
+  });
+}
+
+/**
+ * Says in which aspects a contact is: into the ones that are new, out of those that are not named. Who is in one already keeps his time.
+ * @param more.older they may see older posts of the aspects that are new to them, too
+ * @throws DomainError not-found (no contact), invalid (field aspect)
+ */
+export async function changeAspectsOf(ctx: Context, account: Account, otherId: number, aspectIds: readonly number[], { older = false } = {}): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    await lockAspects(tx, account.actorId);
+    await requireContact(tx, account, otherId);
+    const wanted = await requireAspects(tx, account.actorId, aspectIds, 'aspect');
+    const current = await aspectsOfMember(tx, account.actorId, otherId);
+    for (const id of current.filter((one) => !wanted.includes(one))) await removeAspectMember(tx, id, otherId);
+    await joinAspects(tx, otherId, wanted.filter((one) => !current.includes(one)), older ? ALWAYS : ctx.now());
+  });
+}
+
+/** One contact, for the page of their aspects. @throws DomainError not-found */
+export async function findContact(ctx: Context, account: Account, otherId: number): Promise<Entry> {
+  const { relationship, other } = await requireContact(ctx.store, account, otherId);
+  return { id: other.id, relationship, other, address: handleOf(other), aspectIds: await aspectsOfMember(ctx.store, account.actorId, other.id) };
+}
+
+async function requireContact(db: Db, account: Account, otherId: number): Promise<{ relationship: Relationship; other: Actor }> {
+  const [relationship, other] = await Promise.all([findRelationship(db, account.actorId, otherId), findActor(db, otherId)]);
+  if (!other || relationship.addedAt === null) throw new DomainError('not-found', 'This person is not among your contacts.');
+  return { relationship, other };
 }
 
 /** One of A's own actions on someone already known to her. @throws DomainError not-found, conflict */

@@ -8,6 +8,7 @@ import type { Viewer } from '../store/access.js';
 import { findAccountByActor } from '../store/accounts.js';
 import { findActor, findActorByAddress, findActors, findLocalActor } from '../store/actors.js';
 import { type DeliverySummary, latestDeliverySummary } from '../store/ledger.js';
+import { listAspects } from '../store/aspects.js';
 import { countVisiblePosts, findDeletedPost, findVisiblePost, listHomePosts, listVisiblePosts } from '../store/posts.js';
 import { countContacts, countFollowers } from '../store/relationships.js';
 import type { Context } from './context.js';
@@ -19,6 +20,8 @@ export interface PostView {
   post: Post;
   author: Actor;
   delivery: DeliverySummary | null;
+  /** For the author of a post for aspects, and nobody else: their names. Empty when all of them were removed. */
+  aspectNames?: string[];
 }
 
 /** Keyset bounds are guids and exclusive: `older` than this one, `newer` than that one. */
@@ -51,8 +54,11 @@ export async function listPostsBy(ctx: Context, viewer: Viewer, author: Actor, p
 export const countPostsBy = (ctx: Context, viewer: Viewer, author: Actor, bounds: { older?: Guid; newer?: Guid } = {}): Promise<number> =>
   countVisiblePosts(ctx.store, viewer, author.id, bounds);
 
-/** The stream of someone who is logged in: own posts and those of the people they follow, newest first. */
-export async function homeStream(ctx: Context, account: Account, page: { older?: Guid; limit: number }): Promise<PostView[]> {
+/**
+ * The stream of someone who is logged in: own posts and those of the people they follow, newest first.
+ * @param page.aspectId an aspect of theirs: only posts of the people in it. Someone else's aspect has nobody in it.
+ */
+export async function homeStream(ctx: Context, account: Account, page: { older?: Guid; limit: number; aspectId?: number }): Promise<PostView[]> {
   return withAuthors(ctx, { actorId: account.actorId }, await listHomePosts(ctx.store, account.actorId, page));
 }
 
@@ -60,7 +66,9 @@ async function withAuthors(ctx: Context, viewer: Viewer, posts: Post[]): Promise
   const authors = await findActors(ctx.store, [...new Set(posts.map((post) => post.authorId))]);
   const own = viewer === 'anonymous' ? [] : posts.filter((post) => post.authorId === viewer.actorId);
   const deliveries = own.length > 0 ? await latestDeliverySummary(ctx.store, own.map((post) => post.guid)) : new Map<Guid, DeliverySummary>();
+  const names = own.some(({ audience }) => audience.to === 'aspects') ? new Map((await listAspects(ctx.store, own[0]!.authorId)).map(({ id, name }) => [id, name])) : null;
   return posts.map((post) => ({
+    ...(names && own.includes(post) && post.audience.to === 'aspects' ? { aspectNames: post.audience.aspectIds.flatMap((id) => names.get(id) ?? []) } : {}),
     post,
     author: authors.get(post.authorId)!,
     delivery: viewer !== 'anonymous' && viewer.actorId === post.authorId ? (deliveries.get(post.guid) ?? { total: 0, arrived: 0, failed: 0 }) : null,

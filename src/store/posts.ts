@@ -151,15 +151,22 @@ export async function countVisiblePosts(db: Db, viewer: Viewer, authorId: number
   return rows[0]!.n;
 }
 
-/** The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones. */
-export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; limit: number }): Promise<Post[]> =>
+const FOLLOWED = "select other_id from relationships where actor_id = ? and following = 'on'";
+
+/**
+ * The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones.
+ * @param page.aspectId instead: only those of the people whom she follows and who are in this aspect of hers
+ */
+export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; limit: number; aspectId?: number }): Promise<Post[]> =>
   readHeadsFirst(
     db,
     { actorId },
-    {
-      sql: "select cast(? as integer) union select other_id from relationships where actor_id = ? and following = 'on'",
-      params: [actorId, actorId],
-    },
+    page.aspectId === undefined
+      ? { sql: `select cast(? as integer) union ${FOLLOWED}`, params: [actorId, actorId] }
+      : {
+          sql: `${FOLLOWED} and other_id in (select m.actor_id from aspect_members m join aspects a on a.id = m.aspect_id where a.owner_id = ? and a.id = ?)`,
+          params: [actorId, actorId, page.aspectId],
+        },
     page,
   );
 

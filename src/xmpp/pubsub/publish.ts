@@ -5,15 +5,16 @@ import { DomainError } from '../../domain/errors.js';
 import { type Guid, isGuid } from '../../domain/guid.js';
 import type { Post } from '../../domain/post.js';
 import { type DecodedNote, decodeJsonItem, decodeNote } from '../../formats/activitystreams2.js';
-import { type DecodedEntry, decodeEntry, markdownOfEntry } from '../../formats/atom-entry.js';
+import { type AudienceHint, type DecodedEntry, decodeEntry, markdownOfEntry } from '../../formats/atom-entry.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { deletePost, editPost, publishPost } from '../../services/publish.js';
+import { listAspects } from '../../store/aspects.js';
 import { findOwnPost, findPostByOnce } from '../../store/posts.js';
 import type { Element } from '../../xml.js';
 import { badRequest, itemNotFound, StanzaError } from '../errors.js';
-import { audienceOf, checkEditedAudience, checkItemId, type FeedNodeName } from './rules.js';
+import { audienceOf, checkEditedAudience, checkItemId, type FeedNodeName, isOwnLimited } from './rules.js';
 
 /**
  * Item ids are guids, on every network the same (interface.md §8), so a client that chooses another id for a new post is told ours in the
@@ -32,24 +33,24 @@ export async function findOwnItem(ctx: Context, account: Account, id: string): P
 interface Draft {
   text: string;
   language: string | null;
-  audience: Audience | null;
+  acl: AudienceHint | null;
 }
 
-const fromEntry = (entry: DecodedEntry, ofOptions: Audience | null): Draft => {
+const fromEntry = (entry: DecodedEntry): Draft => {
   if (entry.verb !== 'post' && entry.verb !== 'update') throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Only posts can be published here.');
   if (entry.inReplyTo) throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Comments are not taken here yet.');
-  return { text: markdownOfEntry(entry), language: entry.language, audience: audienceOf(entry.acl, ofOptions) };
+  return { text: markdownOfEntry(entry), language: entry.language, acl: entry.acl };
 };
 
-const fromNote = (note: DecodedNote, ofOptions: Audience | null): Draft => {
+const fromNote = (note: DecodedNote): Draft => {
   if (note.inReplyTo) throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Comments are not taken here yet.');
-  return { text: note.text, language: note.language, audience: audienceOf(note.audience, ofOptions) };
+  return { text: note.text, language: note.language, acl: note.audience };
 };
 
 /** @throws StanzaError bad-request + invalid-payload */
-function decode(node: FeedNodeName, payload: Element, ofOptions: Audience | null): Draft {
+function decode(node: FeedNodeName, payload: Element): Draft {
   try {
-    return node === NS.MICROBLOG ? fromEntry(decodeEntry(payload), ofOptions) : fromNote(decodeNote(decodeJsonItem(payload)), ofOptions);
+    return node === NS.MICROBLOG ? fromEntry(decodeEntry(payload)) : fromNote(decodeNote(decodeJsonItem(payload)));
   } catch (error) {
     throw asPayloadError(error);
   }
@@ -58,6 +59,8 @@ function decode(node: FeedNodeName, payload: Element, ofOptions: Audience | null
 /** XEP-0060 §7.1.3: what was wrong with the item itself. */
 const asPayloadError = (error: unknown): unknown => {
   if (!(error instanceof DomainError)) return error;
+  // The item is as it should be; for whom it is cannot be said (the aspects of the default are gone).
+  if (error.field === 'audience') return new StanzaError('modify', 'not-acceptable', null, error.message);
   if (error.code === 'invalid') return badRequest('invalid-payload', error.message);
   if (error.code === 'too-large') return new StanzaError('modify', 'not-acceptable', 'payload-too-big', error.message);
   return error;
@@ -77,10 +80,13 @@ export async function publishItem(
 ): Promise<Guid> {
   if (id !== null) checkItemId(id);
   await takeLimits(ctx, { 'post-account': String(account.id) });
-  const { text, language, audience } = decode(node, payload, ofOptions);
+  const { text, language, acl } = decode(node, payload);
+  const aspects = acl?.to === 'groups' ? await listAspects(ctx.store, account.actorId) : [];
   const existing = id === null ? null : await findOwnItem(ctx, account, id);
+  const isEdit = existing !== null && existing.deletedAt === null;
+  const audience = isEdit && existing.audience.to === 'aspects' && isOwnLimited(acl) ? null : audienceOf(acl, ofOptions, aspects);
   try {
-    if (existing && !existing.deletedAt) {
+    if (isEdit) {
       checkEditedAudience(audience, existing.audience);
       return (await editPost(ctx, account, existing.guid, text)).guid;
     }

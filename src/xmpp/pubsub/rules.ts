@@ -1,6 +1,7 @@
 // XEP-0060 Publish-Subscribe, version 1.30.0, and XEP-0163 PEP, version 1.2.2: the rules, without XML (after Prosody's util/pubsub).
 import type { Audience } from '../../domain/activity.js';
-import type { AudienceHint } from '../../formats/atom-entry.js';
+import { aspectKey } from '../../domain/aspect.js';
+import { type AudienceHint, LIMITED_GROUP } from '../../formats/atom-entry.js';
 import { NS } from '../../formats/namespaces.js';
 import { booleanOf, type Field } from '../codec/data-form.js';
 import type { PageRequest } from '../codec/rsm.js';
@@ -125,19 +126,37 @@ export function audienceOfOptions(fields: ReadonlyMap<string, string[]>): Audien
   throw precondition();
 }
 
+const notAcceptable = (text: string): StanzaError => new StanzaError('modify', 'not-acceptable', null, text);
+
 /**
  * For whom a stanza's post is: its acl-rule, else the access model, else null (the account's default).
- * @throws StanzaError not-acceptable for single people and for groups, which there are not yet
+ * @param aspects the account's own: a group is the aspect of that name
+ * @throws StanzaError not-acceptable for single people, and for groups of other names
  */
-export function audienceOf(acl: AudienceHint | null, ofOptions: Audience | null): Audience | null {
+export function audienceOf(acl: AudienceHint | null, ofOptions: Audience | null, aspects: readonly { id: number; name: string }[]): Audience | null {
   if (acl === null) return ofOptions;
   if (acl.to === 'public' || acl.to === 'contacts') return { to: acl.to };
-  throw new StanzaError('modify', 'not-acceptable', null, 'A post can be for everyone or for your contacts.');
+  if (acl.to === 'people') throw notAcceptable('A post can be for everyone, for your contacts, or for aspects of yours.');
+  const aspectIds = acl.names.map((name) => {
+    const aspect = aspects.find((one) => aspectKey(one.name) === aspectKey(name));
+    if (!aspect) throw notAcceptable(`You have no aspect of the name “${name.slice(0, 100)}”.`);
+    return aspect.id;
+  });
+  return { to: 'aspects', aspectIds };
 }
 
-/** Does an edit ask for fewer readers than the post has? Editing never changes them. */
+/** What our own entries say of a post for aspects, whose names never leave: sent back with an edit, it asks for nothing. */
+export const isOwnLimited = (acl: AudienceHint | null): boolean => acl?.to === 'groups' && acl.names.every((name) => name === LIMITED_GROUP);
+
+/**
+ * Does an edit ask for fewer readers than the post has? Editing never changes them.
+ * @throws StanzaError conflict + precondition-not-met
+ */
 export function checkEditedAudience(wanted: Audience | null, current: Audience): void {
-  if (wanted !== null && wanted.to !== 'public' && current.to === 'public') throw precondition();
+  if (wanted === null || wanted.to === 'public') return;
+  if (current.to === 'public') throw precondition();
+  if (wanted.to !== 'aspects') return;
+  if (current.to === 'contacts' || current.aspectIds.some((id) => !wanted.aspectIds.includes(id))) throw precondition();
 }
 
 // ── items ──

@@ -43,6 +43,16 @@ test('a repeated event changes nothing more', () => {
   }
 });
 
+test('who is added with the older posts has them from the beginning, and keeps them when added again', () => {
+  for (const before of STATES.filter(({ blockedAt }) => blockedAt === null)) {
+    for (const facts of FACTS) {
+      const after = nextRelationship(before, 'add', { ...facts, older: true });
+      expect(after).toEqual({ ...nextRelationship(before, 'add', facts), addedAt: 0 });
+      expect(nextRelationship(after, 'add', facts).addedAt).toBe(0);
+    }
+  }
+});
+
 test('who is blocked cannot follow, and nothing but lifting the block changes that', () => {
   const blocked = state('none', 'none', false, true);
   for (const facts of FACTS) {

@@ -1,6 +1,8 @@
 import type { Account } from '../../../src/domain/account.js';
+import { changeDefaultAudience, createAspect, removeAspect } from '../../../src/services/aspects.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { blockPerson } from '../../../src/services/relationships.js';
+import { findOwnPost } from '../../../src/store/posts.js';
 import { parseStanza } from '../../../src/xml.js';
 import { makeRemote } from '../../support/people.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
@@ -192,6 +194,60 @@ describe('an owner’s client', () => {
   ])('who says %s gets the audience that it stands for', async (_, fields, audience) => {
     const id = publishedId(await ask(OWNER, publish(`<item>${ENTRY}</item>`, fields ? options(fields) : '')));
     expect(await audienceOf(id)).toBe(audience);
+  });
+
+  describe('a group is the aspect of that name', () => {
+    const OSW = 'http://onesocialweb.org/spec/1.0/';
+    const forGroups = (title: string, ...names: string[]) =>
+      `<entry xmlns='http://www.w3.org/2005/Atom'><title>${title}</title><acl-rule xmlns='${OSW}'><acl-action permission='${OSW}acl/permission/grant'>${OSW}acl/action/view</acl-action>${names.map((name) => `<acl-subject type='${OSW}acl/subject/group'>${name}</acl-subject>`).join('')}</acl-rule></entry>`;
+    const aspectsOf = async (guid: string) => (await findOwnPost(stage.ctx.store, alice.actorId, guid))!.audience;
+    let family: number;
+    let choir: number;
+    beforeEach(async () => {
+      family = (await createAspect(stage.ctx, alice, 'Family')).id;
+      choir = (await createAspect(stage.ctx, alice, 'Chœur d’été')).id;
+      await createAspect(stage.ctx, await stage.account('bob'), 'Work');
+    });
+
+    test('whatever the case of its letters; several are several', async () => {
+      const one = publishedId(await ask(OWNER, publish(`<item>${forGroups('one', 'FAMILY')}</item>`)));
+      const both = publishedId(await ask(OWNER, publish(`<item>${forGroups('both', ' family ', 'CHŒUR D’ÉTÉ')}</item>`, options({ access_model: 'open' }))));
+      expect([await aspectsOf(one), await aspectsOf(both)]).toEqual([
+        { to: 'aspects', aspectIds: [family] },
+        { to: 'aspects', aspectIds: [family, choir] },
+      ]);
+    });
+
+    test.each([[['Strangers']], [['Family', 'Strangers']], [['Work']], [['limited']], [['Contacts']]])('%j, which she has not, is refused, and nothing is posted', async (names) => {
+      expect(await refusal(OWNER, publish(`<item>${forGroups('x', ...names)}</item>`))).toBe('modify not-acceptable');
+      expect(idsOf(await ask(OWNER, items(ALICE)))).toEqual([]);
+    });
+
+    test('its entry names no aspect, and sent back it is an edit for the same people', async () => {
+      const id = publishedId(await ask(OWNER, publish(`<item>${forGroups('one', 'Family')}</item>`)));
+      const answer = await ask(OWNER, items(ALICE, { ids: [id] }));
+      expect(String(answer)).not.toContain('Family');
+      const entry = answer.getChild('pubsub')!.getChild('items')!.getChild('item')!.getChild('entry')!;
+      await ask(OWNER, publish(`<item id='${id}'>${String(entry).replaceAll('>one<', '>two<')}</item>`));
+      expect((await findOwnPost(stage.ctx.store, alice.actorId, id))!.markdown).toBe('two');
+      expect(await aspectsOf(id)).toEqual({ to: 'aspects', aspectIds: [family] });
+    });
+
+    test('an edit changes no audience, and one for fewer is refused', async () => {
+      const id = publishedId(await ask(OWNER, publish(`<item>${forGroups('one', 'Family', 'Chœur d’été')}</item>`)));
+      const contacts = publishedId(await ask(OWNER, publish(`<item>${ENTRY}</item>`, options({ access_model: 'roster' }))));
+      for (const item of [id, contacts]) expect(await refusal(OWNER, publish(`<item id='${item}'>${forGroups('two', 'Family')}</item>`))).toBe('cancel conflict precondition-not-met');
+      expect(await refusal(OWNER, publish(`<item id='${contacts}'>${forGroups('two', 'limited')}</item>`))).toBe('modify not-acceptable');
+      await ask(OWNER, publish(`<item id='${id}'>${ENTRY}</item>`));
+      expect(await aspectsOf(id)).toEqual({ to: 'aspects', aspectIds: [family, choir] });
+    });
+
+    test('a default of aspects that are all gone is refused, never widened', async () => {
+      await changeDefaultAudience(stage.ctx, alice, { to: 'aspects', aspectIds: [family] });
+      expect(await audienceOf(publishedId(await ask(OWNER, publish(`<item>${ENTRY}</item>`))))).toBe('aspects');
+      await removeAspect(stage.ctx, alice, family);
+      expect(await refusal(OWNER, publish(`<item>${ENTRY}</item>`))).toBe('modify not-acceptable');
+    });
   });
 
   test('an edit never makes believe that fewer can read', async () => {
