@@ -146,6 +146,23 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
       if (checks.some((check) => check.state === 'fail')) fail(EXIT.failed);
     });
 
+  program
+    .command('backup')
+    .description('save database and keys in one file, while the service runs')
+    .argument('<file>', 'a new file')
+    .action(async (file: string) => {
+      const [{ backup }, { resolve }] = await Promise.all([import('./backup.js'), import('node:path')]);
+      await backup(await config(), resolve(io.directory, file), (line) => io.err(`${line}\n`));
+    });
+  program
+    .command('restore')
+    .description('restore a backup into an empty installation')
+    .argument('<file>', 'as dx backup has written it')
+    .action(async (file: string) => {
+      const [{ restore }, { resolve }] = await Promise.all([import('./backup.js'), import('node:path')]);
+      await restore(await config(), resolve(io.directory, file), (line) => io.err(`${line}\n`), config);
+    });
+
   const account = program.command('account').description('accounts of people');
   account
     .command('create')

@@ -14,7 +14,7 @@ const quoted = (text: string): string => JSON.stringify(text);
 const at = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /** The folder of the program: where package.json is, from source or from the build. */
-function programFolder(): string {
+export function programFolder(): string {
   let folder = import.meta.dirname;
   while (!existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder)) folder = path.dirname(folder);
   return folder;

@@ -1,0 +1,183 @@
+// A backup is taken while people post, and restored on an empty machine (threats.md 22): what was accepted before it began is there.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { openContext } from '../../src/cli/context.js';
+import { type Io, main } from '../../src/cli/program.js';
+import { loadConfig } from '../../src/config.js';
+import { authenticate } from '../../src/services/accounts.js';
+import { checkAppPassword } from '../../src/services/app-passwords.js';
+import type { Context } from '../../src/services/context.js';
+import { freePort } from '../support/servers/index.js';
+import { createDatabase } from '../support/servers/postgres.js';
+import { type Author, type Service, startService } from '../support/service-process.js';
+import { silentLog } from '../support/store.js';
+import { PASSWORD } from '../support/web.js';
+import { until } from './own-server.js';
+
+const DOMAIN = 'social.backup.test';
+const CHAT = 'backup.test';
+
+/** Runs `dx` in this process. */
+async function dx(folder: string, env: Record<string, string>, ...args: string[]): Promise<{ code: number; err: string }> {
+  let err = '';
+  const io: Io = {
+    out: () => {},
+    err: (text) => void (err += text),
+    env: { DX_STATE_DIR: folder, DX_DOMAIN: DOMAIN, DX_CHAT_DOMAIN: CHAT, DX_LOG_LEVEL: 'silent', ...env },
+    directory: folder,
+    readStdin: async () => '',
+    stopped: async () => {},
+  };
+  return { code: await main(args, io), err };
+}
+
+describe.each(['SQLite', 'PostgreSQL'])('on %s', (kind) => {
+  let folder: string;
+  let service: Service;
+  let alice: Author;
+  let appPassword: string;
+  let file: string;
+  let saved: { code: number; err: string };
+  /** Posts that were accepted before the backup began, and in all. */
+  let before: string[];
+  const accepted: string[] = [];
+
+  const emptyPlace = async (): Promise<{ state: string; env: Record<string, string> }> => {
+    const state = mkdtempSync(path.join(folder, 'state-'));
+    return { state, env: kind === 'SQLite' ? {} : { DX_DATABASE_URL: await createDatabase() } };
+  };
+  const withRestored = async <T>({ state, env }: { state: string; env: Record<string, string> }, work: (ctx: Context) => Promise<T>): Promise<T> => {
+    const config = loadConfig({ DX_STATE_DIR: state, DX_DOMAIN: DOMAIN, DX_CHAT_DOMAIN: CHAT, DX_RATE_LIMITS: 'off', ...env }, state);
+    const { ctx, close } = await openContext(config, { log: silentLog });
+    return work(ctx).finally(close);
+  };
+  /** The file again, with what `change` does to its members. */
+  const altered = (change: (members: string) => void): string => {
+    const members = mkdtempSync(path.join(folder, 'members-'));
+    execFileSync('tar', ['-xf', file, '-C', members]);
+    change(members);
+    const other = `${members}.tar`;
+    execFileSync('tar', ['-cf', other, '-C', members, ...readdirSync(members)]);
+    return other;
+  };
+
+  beforeAll(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'dx-backup-'));
+    const database: Record<string, string> = kind === 'SQLite' ? {} : { DX_DATABASE_URL: await createDatabase() };
+    service = await startService({ domain: DOMAIN, host: '127.0.0.1', port: await freePort(), secret: 'secret of the component' }, { chatDomain: CHAT, env: database });
+    alice = await service.author('alice');
+    appPassword = service.dx(['app-password', 'create', 'alice', '--label', 'Phone']).trim();
+    let posting = true;
+    const loop = (async () => {
+      while (posting) accepted.push(await alice.post(`# Number ${accepted.length}\n\n${'text '.repeat(2_000)}`));
+    })();
+    await until(() => accepted.length >= 20, 'some posts are accepted');
+    before = [...accepted];
+    file = path.join(folder, 'saved.tar');
+    const env = { DX_DATABASE_URL: kind === 'SQLite' ? `sqlite:${service.database}` : database.DX_DATABASE_URL! };
+    saved = await dx(service.stateDir, env, 'backup', file);
+    const duringIt = accepted.length;
+    await until(() => accepted.length > duringIt, 'posts are accepted after it');
+    posting = false;
+    await loop;
+    expect(duringIt).toBeGreaterThan(before.length);
+  }, 60_000);
+  afterAll(async () => {
+    await service.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('a backup is one file for its owner alone, made while people post', () => {
+    expect(saved).toMatchObject({ code: 0, err: expect.stringContaining(`saved: ${file}`) });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder).filter((name) => name.includes('.part-'))).toEqual([]);
+    expect(saved.err).not.toContain(readFileSync(path.join(service.stateDir, 'secret'), 'utf8').trim());
+  });
+
+  test('restored on an empty machine it holds every post that was accepted before, whole, and all log in', async () => {
+    const place = await emptyPlace();
+    const { code, err } = await dx(place.state, place.env, 'restore', file);
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining('restored') });
+    for (const key of ['secret', 'auth-secret']) expect(readFileSync(path.join(place.state, key), 'utf8')).toBe(readFileSync(path.join(service.stateDir, key), 'utf8'));
+    await withRestored(place, async (ctx) => {
+      const posts = (await ctx.store.query<{ guid: string }>('select guid from posts order by guid')).map(({ guid }) => guid);
+      const activities = (await ctx.store.query<{ post_guid: string }>('select post_guid from activities order by post_guid')).map((row) => row.post_guid);
+      expect(posts).toEqual(expect.arrayContaining(before));
+      expect(accepted).toEqual(expect.arrayContaining(posts));
+      expect(activities).toEqual(posts);
+      if (kind === 'SQLite') expect(await ctx.store.query('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+      expect(await ctx.store.pendingMigrations()).toEqual([]);
+      expect(await authenticate(ctx, 'alice', PASSWORD)).toMatchObject({ username: 'alice' });
+      expect(await checkAppPassword(ctx, 'alice', appPassword, 'chat')).toMatchObject({ username: 'alice' });
+      expect(await authenticate(ctx, 'alice', 'wrong password')).toBeNull();
+    });
+    if (kind === 'SQLite') expect(statSync(path.join(place.state, 'diaspora-x.sqlite')).mode & 0o077).toBe(0);
+    expect(readdirSync(place.state).filter((name) => name.startsWith('restore-'))).toEqual([]);
+
+    const again = await dx(place.state, place.env, 'restore', file);
+    expect(again).toEqual({ code: 1, err: expect.stringContaining('empty installation only') });
+  }, 60_000);
+
+  test('a backup writes over nothing', async () => {
+    const taken = path.join(folder, 'taken');
+    writeFileSync(taken, 'mine');
+    expect(await dx(service.stateDir, {}, 'backup', taken)).toEqual({ code: 1, err: expect.stringContaining('exists') });
+    expect(readFileSync(taken, 'utf8')).toBe('mine');
+    expect((await dx(service.stateDir, {}, 'backup', path.join(folder, 'nowhere', 'file'))).err).toContain('Nothing can be written');
+  });
+
+  test.each([
+    ['a byte of the database is another', (members: string) => {
+      const [dump] = readdirSync(members).filter((name) => name.startsWith('database.'));
+      const bytes = readFileSync(path.join(members, dump!));
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(path.join(members, dump!), bytes);
+    }, /damaged: database\./],
+    ['a key is missing', (members: string) => rmSync(path.join(members, 'keys', 'secret')), /no whole backup/],
+    ['its manifest is nonsense', (members: string) => writeFileSync(path.join(members, 'manifest.json'), '{"format": 1}'), /no whole backup/],
+    ['it has a member of a strange name', (members: string) => {
+      const manifest = JSON.parse(readFileSync(path.join(members, 'manifest.json'), 'utf8'));
+      manifest.files['../../evil'] = { bytes: 1, sha256: '' };
+      writeFileSync(path.join(members, 'manifest.json'), JSON.stringify(manifest));
+    }, /no whole backup/],
+    ['its schema is newer', (members: string) => {
+      const manifest = JSON.parse(readFileSync(path.join(members, 'manifest.json'), 'utf8'));
+      manifest.schema.push('OfTheFuture1999999999999');
+      writeFileSync(path.join(members, 'manifest.json'), JSON.stringify(manifest));
+    }, /newer version/],
+    ['it is of another domain', (members: string) => {
+      const manifest = readFileSync(path.join(members, 'manifest.json'), 'utf8').replace(DOMAIN, 'other.test');
+      writeFileSync(path.join(members, 'manifest.json'), manifest);
+    }, /set DX_DOMAIN=other\.test/],
+  ] as [string, (members: string) => void, RegExp][])('a backup is refused, and changes nothing, when %s', async (_what, change, reason) => {
+    const place = await emptyPlace();
+    await dx(place.state, place.env, 'config'); // makes the keys
+    const keys = readFileSync(path.join(place.state, 'secret'), 'utf8');
+    const { code, err } = await dx(place.state, place.env, 'restore', altered(change));
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(reason) });
+    expect(readFileSync(path.join(place.state, 'secret'), 'utf8')).toBe(keys);
+    expect(readdirSync(place.state).filter((name) => /sqlite|restore-/.test(name))).toEqual([]);
+    if (kind === 'PostgreSQL') await withRestored(place, async (ctx) => expect(await ctx.store.pendingMigrations()).not.toEqual([]));
+  });
+
+  test('a file that is no backup is refused with a sentence', async () => {
+    const place = await emptyPlace();
+    const nonsense = path.join(folder, 'nonsense');
+    writeFileSync(nonsense, 'no tar at all');
+    expect(await dx(place.state, place.env, 'restore', nonsense)).toEqual({ code: 1, err: expect.stringContaining('no whole backup') });
+    expect((await dx(place.state, place.env, 'restore', path.join(folder, 'absent'))).err).toContain('There is no file');
+  });
+});
+
+test('a backup of one kind of database is not restored into the other', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dx-backup-'));
+  const file = path.join(folder, 'saved.tar');
+  expect((await dx(folder, {}, 'migrate')).code).toBe(0);
+  expect(await dx(folder, {}, 'backup', file)).toMatchObject({ code: 0 });
+  const other = path.join(folder, 'other');
+  mkdirSync(other);
+  expect(await dx(other, { DX_DATABASE_URL: await createDatabase() }, 'restore', file)).toEqual({ code: 1, err: expect.stringContaining('of the kind sqlite') });
+  rmSync(folder, { recursive: true, force: true });
+});
