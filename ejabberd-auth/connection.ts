@@ -80,7 +80,8 @@ export class Connection {
   private wasUsed = false;
   private settle: ((outcome: Outcome) => void) | null = null;
   private why = 'connection closed';
-  private late: NodeJS.Timeout | undefined;
+  private dueAt = 0;
+  private watch: { at: number; timer: NodeJS.Timeout } | null = null;
 
   /** @param onEnd it can carry nothing any more */
   constructor(
@@ -108,8 +109,21 @@ export class Connection {
    */
   ask(request: string, withinMs: number, settle: (outcome: Outcome) => void): void {
     this.settle = settle;
-    this.late = setTimeout(() => this.fail('out of time'), Math.max(0, withinMs));
+    this.dueAt = performance.now() + withinMs;
+    if (!this.watch || this.watch.at > this.dueAt) this.setWatch();
     this.socket.write(request, 'latin1');
+  }
+
+  /** One timer outlasts many questions: to make and clear one for each was half of our work. */
+  private setWatch(): void {
+    clearTimeout(this.watch?.timer);
+    const look = () => {
+      this.watch = null;
+      if (!this.settle) return;
+      if (performance.now() >= this.dueAt) this.fail('out of time');
+      else this.setWatch();
+    };
+    this.watch = { at: this.dueAt, timer: setTimeout(look, Math.max(1, Math.ceil(this.dueAt - performance.now()))) };
   }
 
   /** Nothing can be asked any more; what is asked fails. */
@@ -125,7 +139,6 @@ export class Connection {
       if (!answer) return ended ? this.fail('connection closed') : undefined;
       const { settle } = this;
       this.settle = null;
-      clearTimeout(this.late);
       this.received = '';
       this.wasUsed = true;
       if (!answer.keep) this.fail('no longer needed');
@@ -138,7 +151,8 @@ export class Connection {
   private fail(failed: string): void {
     const { settle } = this;
     this.settle = null;
-    clearTimeout(this.late);
+    clearTimeout(this.watch?.timer);
+    this.watch = null;
     this.socket.destroy(); // after an answer that is no answer, it cannot be trusted with the next question
     this.onEnd(this);
     settle?.({ failed, stale: this.wasUsed && this.received === '' && failed !== 'out of time', refused: failed === 'ECONNREFUSED' });
