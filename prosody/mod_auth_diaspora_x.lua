@@ -8,6 +8,9 @@
 --
 -- Only PLAIN is offered, because the service keeps no form of the password that SCRAM could use: let clients in by
 -- TLS only (c2s_require_encryption, Prosody's default). Passwords are never logged and travel in the request's body.
+--
+-- One question is always open at the service (/auth/events): by it we know which accounts exist, and hear at once
+-- whose sessions end because an app password was revoked, an account suspended or closed, or somebody logged out everywhere.
 
 local async = require "util.async";
 local base64 = require "util.encodings".base64;
@@ -18,11 +21,19 @@ local new_sasl = require "util.sasl".new;
 local time = require "util.time".now;
 
 local host = module.host;
+local prosody = prosody;
+local c2s_sessions = module:shared("/*/c2s/sessions");
 
 -- The service answers within 2 s; a longer wait would only hold the login up.
 local TIMEOUT = 5;
 -- How long an answer about the existence of an account is believed, in seconds: a new account soon gets its messages.
 local BELIEVE = { [true] = 60, [false] = 5 };
+-- The service answers an open question at the latest after 25 s.
+local NEWS_TIMEOUT = 40;
+-- Pauses, in seconds, before the service is asked for news again when it did not answer: they double.
+local FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10;
+-- So often all names are read anew, in seconds.
+local ALL_NAMES_EVERY = 3600;
 
 local function read_secret()
 	local path = module:get_option_path("diaspora_x_auth_secret_file", nil, "config");
@@ -44,38 +55,48 @@ end
 local url = module:get_option_string("diaspora_x_auth_url", "http://127.0.0.1:3001"):gsub("/+$", "");
 local authorization = "Basic " .. base64.encode("dx:" .. read_secret());
 
--- Asks the service; callback(true or false), or callback(nil, why) when there is no such answer.
-local function ask(operation, fields, callback)
+local function why_not(body, code)
+	if code == 0 then
+		return "not reachable (" .. tostring(body) .. "); is diaspora-x running?";
+	elseif code == 401 then
+		return "it refused our secret; is diaspora_x_auth_secret the same as its DX_AUTH_SECRET?";
+	elseif code == 403 then
+		return "it checks the logins of another domain; is " .. host .. " its DX_CHAT_DOMAIN?";
+	end
+	return "unexpected answer, status " .. tostring(code);
+end
+
+-- One request; callback(body, code), with code 0 when there is no answer within `timeout` seconds.
+local function request(operation, fields, timeout, callback)
 	fields.server = host;
 	local answered = false;
-	local function answer(value, why)
+	local function answer(body, code)
 		if answered then return; end
 		answered = true;
-		if value == nil then
-			module:log("error", "No answer to %s from %s: %s. Nobody can log in to %s until this is mended.", operation, url, why, host);
-		end
-		callback(value, why);
+		callback(body, code);
 	end
-	local request = http.request(url .. "/auth/" .. operation, {
+	local asked = http.request(url .. "/auth/" .. operation, {
 		method = "POST";
 		headers = { ["Authorization"] = authorization; ["Content-Type"] = "application/x-www-form-urlencoded" };
 		body = formencode(fields);
-	}, function (body, code)
+	}, answer);
+	module:add_timer(timeout, function ()
+		if answered then return; end
+		answer("it took longer than " .. timeout .. " s", 0);
+		if asked then http.destroy_request(asked); end
+	end);
+end
+
+-- Asks the service; callback(true or false), or callback(nil) when there is no such answer.
+local function ask(operation, fields, callback)
+	request(operation, fields, TIMEOUT, function (body, code)
 		local text = code == 200 and body:match("^%s*(%a+)%s*$");
 		if text == "true" or text == "false" then
-			answer(text == "true");
-		elseif code == 0 then
-			answer(nil, "not reachable (" .. tostring(body) .. "); is diaspora-x running?");
-		elseif code == 401 then
-			answer(nil, "it refused our secret; is diaspora_x_auth_secret the same as its DX_AUTH_SECRET?");
-		else
-			answer(nil, "unexpected answer, status " .. tostring(code));
+			callback(text == "true");
+			return;
 		end
-	end);
-	module:add_timer(TIMEOUT, function ()
-		if answered then return; end
-		answer(nil, "it took longer than " .. TIMEOUT .. " s");
-		if request then http.destroy_request(request); end
+		module:log("error", "No answer to %s from %s: %s. Nobody can log in to %s until this is mended.", operation, url, why_not(body, code), host);
+		callback(nil);
 	end);
 end
 
@@ -91,17 +112,124 @@ local function ask_and_wait(operation, fields)
 	return value;
 end
 
+-- Every account that exists, once they were read.
+local names = nil;
+-- What was asked for one by one, beside them.
 local known = cache.new(10000);
+-- How many times the sessions of an account were ended.
+local endings = cache.new(10000);
 
 local function remember(username, exists)
 	known:set(username, { exists = exists; till = time() + BELIEVE[exists] });
 	return exists;
 end
 
+-- Ends every session of an account: bound ones, those that wait to be resumed, and those that have only logged in so far.
+local function end_sessions(username, why)
+	endings:set(username, (endings:get(username) or 0) + 1);
+	local found = {};
+	local user = prosody.hosts[host] and prosody.hosts[host].sessions[username];
+	for _, session in pairs(user and user.sessions or {}) do found[session] = true; end
+	for _, session in pairs(c2s_sessions) do
+		if session.username == username and session.host == host then found[session] = true; end
+	end
+	local count = 0;
+	for session in pairs(found) do
+		local ok, err = pcall(session.close, session, { condition = "not-authorized"; text = "Please log in again" });
+		if ok then
+			count = count + 1;
+		else
+			module:log("error", "A session of %s@%s could not be ended: %s", username, host, err);
+		end
+	end
+	if count > 0 then module:log("info", "Ended %d sessions of %s@%s: %s", count, username, host, why); end
+end
+
+local function end_all_sessions(why)
+	local users = {};
+	for username in pairs(prosody.hosts[host] and prosody.hosts[host].sessions or {}) do users[username] = true; end
+	for _, session in pairs(c2s_sessions) do
+		if session.username and session.host == host then users[session.username] = true; end
+	end
+	for username in pairs(users) do end_sessions(username, why); end
+end
+
+-- Where we are in the service's news. Nil: at the beginning, when there are no sessions.
+local cursor = nil;
+local all_names_at = nil;
+
+-- Does what the lines of an answer say (src/auth/events.ts explains them). Returns false when it is no such answer.
+local function heed(body)
+	local new_cursor = body:match("^cursor (%S+)\n");
+	if not new_cursor then return false; end
+	local all = nil;
+	for word, argument in body:gmatch("(%l+) ?([^\n]*)\n") do
+		if word == "missed" then
+			end_all_sessions("what was revoked in the meantime is not known");
+		elseif word == "end" then
+			end_sessions(argument, "the service says so");
+		elseif word == "names" then
+			all = {};
+		elseif word == "user" and all then
+			all[argument] = true;
+		elseif word == "user" then
+			known:set(argument, nil);
+			if names then names[argument] = true; else remember(argument, true); end
+		elseif word == "gone" then
+			if names then names[argument] = nil; end
+			remember(argument, false);
+		end
+	end
+	if all then
+		-- What was asked for one by one may be older.
+		names, known, all_names_at = all, cache.new(10000), time();
+	end
+	cursor = new_cursor;
+	return true;
+end
+
+local pause, heard, listening = FIRST_PAUSE, nil, false;
+local waiting_to_listen = nil;
+
+local function listen()
+	if listening then return; end
+	listening, waiting_to_listen = true, nil;
+	local all = not all_names_at or time() - all_names_at > ALL_NAMES_EVERY;
+	request("events", { since = cursor; all = all and "1" or nil }, NEWS_TIMEOUT, function (body, code)
+		listening = false;
+		if module.loaded == false then return; end
+		if code == 200 and heed(body) then
+			if heard ~= true then module:log("info", "Hearing from %s who exists and whose sessions end", url); end
+			heard, pause = true, FIRST_PAUSE;
+			listen();
+			return;
+		end
+		if heard ~= false then
+			module:log("warn", "No news from %s: %s. Sessions of revoked passwords stay open until this is mended.", url, why_not(body, code));
+		end
+		heard = false;
+		waiting_to_listen = module:add_timer(pause, listen);
+		pause = math.min(pause * 2, LONGEST_PAUSE);
+	end);
+end
+
+-- The service is there again: no need to wait.
+local function listen_now()
+	if not waiting_to_listen then return; end
+	waiting_to_listen:stop();
+	pause = FIRST_PAUSE;
+	listen();
+end
+
 local provider = { name = "diaspora_x" };
 
 function provider.test_password(username, password)
-	local right = ask_and_wait("check_password", { user = username; pass = password });
+	local right, before;
+	repeat -- what was revoked while the answer was on its way must not get in
+		before = endings:get(username);
+		right = ask_and_wait("check_password", { user = username; pass = password });
+	until not right or endings:get(username) == before
+	if right ~= nil then listen_now(); end
 	if right then
 		remember(username, true);
 		return true;
@@ -113,6 +241,7 @@ end
 -- Prosody asks for every stanza to an account without a session. A component's stream cannot wait (no async runner),
 -- so there an unknown name counts as existing until the answer is in.
 function provider.user_exists(username)
+	if names and names[username] then return true; end
 	local entry = known:get(username);
 	if entry and entry.till > time() then return entry.exists; end
 	if not entry and async.ready() then
@@ -128,6 +257,17 @@ function provider.user_exists(username)
 		if exists ~= nil then remember(username, exists); end
 	end);
 	return before;
+end
+
+-- For mod_admin_shell and modules that go through all accounts.
+function provider.users()
+	local list = {};
+	for username in pairs(names or {}) do list[#list + 1] = username; end
+	local at = 0;
+	return function ()
+		at = at + 1;
+		return list[at];
+	end
 end
 
 function provider.get_sasl_handler()
@@ -147,3 +287,13 @@ provider.create_user = on_the_web;
 provider.delete_user = on_the_web;
 
 module:provides("auth", provider);
+
+-- A reload of the module forgets nothing: the sessions of before are still there.
+function module.save()
+	return { cursor = cursor };
+end
+function module.restore(saved)
+	cursor = saved.cursor;
+end
+
+module:add_timer(0, listen);

@@ -5,7 +5,8 @@ import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, ServerRespo
 import { isUsername } from '../domain/account.js';
 import { checkAppPassword } from '../services/app-passwords.js';
 import type { Context } from '../services/context.js';
-import { findAccountByUsername, listUsernames } from '../store/accounts.js';
+import { findAccountByUsername } from '../store/accounts.js';
+import { answerEvents } from './events.js';
 
 /** Chat servers give up at 2 s; whoever has waited longer than this hears "false". */
 const DEADLINE_MS = 1_800;
@@ -37,30 +38,31 @@ const OPERATIONS: Record<string, Operation> = {
   user_exists: {
     needs: ['user', 'server'],
     no: 'false',
-    answer: async ({ ctx, user }) => String(isUsername(user) && (await findAccountByUsername(ctx.store, user))?.state === 'active'),
-  },
-  // Not of that protocol: the names of all active accounts, a line each, so that a chat server need not ask for each one.
-  users: {
-    needs: ['server'],
-    no: '',
-    answer: async ({ ctx }) => (await listUsernames(ctx.store)).map((name) => `${name}\n`).join(''),
+    // One look into the database for every name, so that the time tells nothing either.
+    answer: async ({ ctx, user }) => String((await findAccountByUsername(ctx.store, isUsername(user) ? user : '-'))?.state === 'active'),
   },
 };
 /** Known to the protocol, but accounts are made and changed on the web alone. */
 const REFUSED = ['set_password', 'register', 'remove_user'];
 
-/** Answers chat servers; to be served on DX_AUTH_LISTEN. No answer takes longer than 2 s. */
-export function createAuthEndpoint(ctx: Context): RequestListener {
+/** Not of that protocol: who asks waits until there is news. */
+const EVENTS = 'events';
+
+/**
+ * Answers chat servers; to be served on DX_AUTH_LISTEN. No answer takes longer than 2 s, apart from those to `/auth/events`.
+ * @param stopping aborted when the service ends, so that nobody waits for news any more
+ */
+export function createAuthEndpoint(ctx: Context, stopping: AbortSignal = new AbortController().signal): RequestListener {
   const expected = Buffer.from(Buffer.from(`dx:${ctx.config.authSecret}`).toString('base64'));
   // RFC 9110 §11.1: the scheme's name has no case, and more than one blank may follow. How long the secret is, is no secret.
   const mayAsk = (header: string | undefined) => {
     const given = Buffer.from(/^basic +(.*?) *$/i.exec(header ?? '')?.[1] ?? '');
     return given.length === expected.length && timingSafeEqual(given, expected);
   };
-  return (request, response) => void answer(ctx, mayAsk, request, response);
+  return (request, response) => void answer(ctx, mayAsk, request, response, stopping);
 }
 
-async function answer(ctx: Context, mayAsk: (header: string | undefined) => boolean, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(ctx: Context, mayAsk: (header: string | undefined) => boolean, request: IncomingMessage, response: ServerResponse, stopping: AbortSignal): Promise<void> {
   const deadline = new Deadline(DEADLINE_MS);
   const reply = (status: number, text: string, headers: OutgoingHttpHeaders = {}) => {
     if (response.headersSent) return;
@@ -80,21 +82,26 @@ async function answer(ctx: Context, mayAsk: (header: string | undefined) => bool
       ctx.log.warn({ from: request.socket.remoteAddress }, 'auth endpoint: asked with a wrong secret (DX_AUTH_SECRET)');
       return explain(401, 'Wrong secret: HTTP Basic with user dx and DX_AUTH_SECRET is needed.', { 'www-authenticate': 'Basic realm="diaspora-x chat logins"' });
     }
+    const isEvents = name === EVENTS;
     if (!operation && REFUSED.includes(name)) return explain(405, 'Accounts and passwords are made and changed on the web pages alone.', { allow: '' });
-    if (!operation) return explain(404, 'There are /auth/check_password and /auth/user_exists.');
+    if (!operation && !isEvents) return explain(404, 'There are /auth/check_password and /auth/user_exists.');
     if (request.method !== 'GET' && request.method !== 'POST') return explain(405, 'Ask with GET or POST.', { allow: 'GET, POST' });
 
     const body = request.method === 'POST' ? await deadline.within(readBody(request)) : '';
     if (body === null) return explain(413, `At most ${MAX_BODY_BYTES} bytes are read.`);
     const fields = new URLSearchParams(query);
     for (const [key, value] of new URLSearchParams(body)) fields.set(key, value);
-    const missing = operation.needs.filter((key) => !fields.has(key));
+    const missing = (operation?.needs ?? (['server'] as const)).filter((key) => !fields.has(key));
     if (missing.length > 0) return explain(400, `Missing: ${missing.join(', ')}.`);
 
     const server = fields.get('server')!.toLowerCase();
     if (ctx.config.chatDomain === '' || server !== ctx.config.chatDomain) {
       ctx.log.warn({ operation: name, server: server.slice(0, 255) }, 'auth endpoint: asked for a domain that is not DX_CHAT_DOMAIN');
-      return reply(200, operation.no);
+      return operation ? reply(200, operation.no) : explain(403, 'This is not DX_CHAT_DOMAIN.');
+    }
+    if (!operation) {
+      deadline.clear();
+      return reply(200, await answerEvents(ctx, fields, request, response, stopping));
     }
     const user = (fields.get('user') ?? '').toLowerCase();
     const result = await deadline.within(operation.answer({ ctx, user, password: fields.get('pass') ?? '', signal: () => deadline.signal() }));
@@ -102,6 +109,10 @@ async function answer(ctx: Context, mayAsk: (header: string | undefined) => bool
     reply(200, result);
   } catch (error) {
     // To a chat server every failure is a "no": anything else would hold its users up, or let a stranger in.
+    if (name === EVENTS) {
+      ctx.log.warn({ err: error }, 'auth endpoint: no news for a chat server');
+      return explain(503, 'Not now.');
+    }
     if (deadline.isOver) ctx.log.warn({ operation: name, afterMs: DEADLINE_MS }, 'auth endpoint: out of time, answered no');
     else ctx.log.error({ operation: name, err: error }, 'auth endpoint failed, answered no');
     reply(200, operation?.no ?? 'false');

@@ -8,6 +8,7 @@ import { sweepExpired } from '../jobs/sweep.js';
 import { startWorker } from '../jobs/worker.js';
 import { createLog, type Logger } from '../log.js';
 import { writeUses } from '../services/app-passwords.js';
+import { endChatSessions } from '../services/chat-sessions.js';
 import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
 import { createApp } from '../web/app.js';
@@ -65,7 +66,7 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       concurrency: 8,
       stopMs: STOP_MS,
       onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
-      handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
+      handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), 'end-chat-sessions': (job) => endChatSessions(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
     });
     stops.push(() => main.stop());
     const chat =
@@ -88,7 +89,10 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
     const sweeping = setInterval(() => void sweepExpired(ctx).catch((error) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
     stops.push(async () => clearInterval(sweeping));
 
-    if (config.chatDomain !== '') stops.push((await listen(createAuthEndpoint(ctx), config.authListen, 'DX_AUTH_LISTEN')).stop);
+    if (config.chatDomain !== '') {
+      const stopping = new AbortController();
+      stops.push((await listen(createAuthEndpoint(ctx, stopping.signal), config.authListen, 'DX_AUTH_LISTEN')).stop, async () => stopping.abort());
+    }
     const ready = () => readyReport(ctx, xmpp?.connector ?? null);
     const web = await listen(createApp(ctx, { ready }), config.listen, 'DX_LISTEN');
     stops.push(web.stop);

@@ -13,10 +13,11 @@ import {
   updateAccount,
 } from '../store/accounts.js';
 import { insertLocalActor } from '../store/actors.js';
-import { listAppPasswords, updateAppPassword } from '../store/app-passwords.js';
 import type { Db, Tx } from '../store/database.js';
 import { deleteSessionsOf } from '../store/sessions.js';
 import { deleteTokensOf } from '../store/tokens.js';
+import { revokeAllIn } from './app-passwords.js';
+import { noteChatChange } from './chat-sessions.js';
 import type { Context } from './context.js';
 import { addressKey, knowsAddress, rememberAddress, takeLimits } from './limits.js';
 import { queueMail } from './mail.js';
@@ -151,8 +152,8 @@ async function insertNew(ctx: Context, tx: Tx, fields: Pick<Account, 'username' 
   });
 }
 
-/** What others hear when an account begins or ends to exist for them. */
-const announce = (tx: Tx, { id, actorId }: Account): void => tx.publish({ kind: 'account', accountId: id, actorId });
+/** What others hear when an account begins, or ends, to exist for them. */
+const announce = (ctx: Context, tx: Tx, account: Account, exists: boolean): Promise<void> => noteChatChange(ctx, tx, account, { endSessions: !exists });
 
 /**
  * Makes the account active: the button behind the link of the sign-up mail.
@@ -165,7 +166,7 @@ export async function confirmAccount(ctx: Context, token: string): Promise<Accou
     if (pending?.state !== 'pending') throw deadLink();
     if (pending.email !== email) await freeEmail(tx, email);
     await updateAccount(tx, accountId, { state: 'active', email, confirmedAt: ctx.now() });
-    announce(tx, pending);
+    await announce(ctx, tx, pending, true);
     return { ...pending, state: 'active' as const, email, confirmedAt: ctx.now() };
   });
   ctx.log.info({ username: account.username }, 'account confirmed');
@@ -266,10 +267,11 @@ export async function requestPasswordReset(ctx: Context, login: string, address?
 }
 
 /**
- * Sets a new web password by a link (from a mail, or printed by `dx account create`). Ends every session; app passwords stay.
+ * Sets a new web password by a link (from a mail, or printed by `dx account create`). Ends every session; app passwords stay, unless
+ * asked otherwise.
  * @throws DomainError invalid (field password) while the link stays good, gone, unavailable
  */
-export async function resetPassword(ctx: Context, token: string, password: string): Promise<Account> {
+export async function resetPassword(ctx: Context, token: string, password: string, more: Pick<PasswordChange, 'revokeAppPasswords'> = {}): Promise<Account> {
   const checked = normalizePassword(password);
   checkWebPassword(checked);
   if (!(await peekToken(ctx, token, 'reset'))) throw deadLink(); // no hashing for guessers
@@ -279,14 +281,23 @@ export async function resetPassword(ctx: Context, token: string, password: strin
     const account = await findAccount(tx, accountId);
     if (account?.state !== 'active') throw deadLink();
     parseNewPassword(password, account, ctx.config.domain);
-    await setPassword(ctx, tx, account, passwordHash);
+    await setPassword(ctx, tx, account, passwordHash, more);
     return { ...account, passwordHash };
   });
 }
 
-async function setPassword(ctx: Context, tx: Tx, account: Account, passwordHash: string, keepSession?: string): Promise<void> {
+/** What may go with a new web password. */
+interface PasswordChange {
+  /** The hash of the session that goes on: that of the browser which asks. */
+  keepSession?: string;
+  /** App passwords too, and the chat sessions with them. */
+  revokeAppPasswords?: boolean;
+}
+
+async function setPassword(ctx: Context, tx: Tx, account: Account, passwordHash: string, { keepSession, revokeAppPasswords }: PasswordChange): Promise<void> {
   await updateAccount(tx, account.id, { passwordHash });
   await deleteSessionsOf(tx, account.id, keepSession);
+  if (revokeAppPasswords) await revokeAllIn(ctx, tx, account);
   await deleteTokensOf(tx, account.id, 'reset');
   await deleteTokensOf(tx, account.id, 'set-password');
   // The first password of an account made by the operator is no news to its owner.
@@ -294,15 +305,14 @@ async function setPassword(ctx: Context, tx: Tx, account: Account, passwordHash:
 }
 
 /**
- * Sets a new web password. Ends all other sessions; app passwords stay (revokeAllAppPasswords is offered beside it).
- * @param keepSession the hash of the session that goes on: that of the browser which asks
+ * Sets a new web password. Ends all other sessions; app passwords stay, unless asked otherwise.
  * @throws DomainError forbidden (field current), invalid (field password), too-many, unavailable
  */
-export async function changePassword(ctx: Context, account: Account, current: string, next: string, keepSession?: string): Promise<void> {
+export async function changePassword(ctx: Context, account: Account, current: string, next: string, more: PasswordChange = {}): Promise<void> {
   const password = parseNewPassword(next, account, ctx.config.domain);
   await checkOwnPassword(ctx, account, current, 'current');
   const passwordHash = await hashPassword('web', password);
-  await ctx.store.transaction((tx) => setPassword(ctx, tx, account, passwordHash, keepSession));
+  await ctx.store.transaction((tx) => setPassword(ctx, tx, account, passwordHash, more));
 }
 
 /**
@@ -363,7 +373,7 @@ export async function createAccount(
     if (holder && holder.state !== 'pending') throw new DomainError('conflict', `${email} belongs to the account ${holder.username}.`, 'email');
     await freeEmail(tx, email);
     const account = await insertNew(ctx, tx, { username, email, passwordHash, state: 'active', isAdmin: form.isAdmin ?? false });
-    announce(tx, account);
+    await announce(ctx, tx, account, true);
     const token = password === null ? await issueToken(ctx, tx, 'set-password', account.id) : null;
     return { account, setPasswordLink: token ? linkOf(ctx, 'set-password', token.seed) : null };
   });
@@ -382,7 +392,7 @@ export async function suspendAccount(ctx: Context, account: Account): Promise<vo
     await updateAccount(tx, account.id, { state: 'suspended' });
     await deleteSessionsOf(tx, account.id);
     for (const kind of TOKEN_KINDS) await deleteTokensOf(tx, account.id, kind);
-    announce(tx, account);
+    await announce(ctx, tx, account, false);
   });
   ctx.log.info({ username: account.username }, 'account suspended');
 }
@@ -399,7 +409,7 @@ export async function reactivateAccount(ctx: Context, account: Account): Promise
   await ctx.store.transaction(async (tx) => {
     await updateAccount(tx, account.id, { state: 'active', confirmedAt: account.confirmedAt ?? ctx.now() });
     await deleteTokensOf(tx, account.id, 'confirm');
-    announce(tx, account);
+    await announce(ctx, tx, account, true);
   });
   ctx.log.info({ username: account.username }, 'account activated');
 }
@@ -414,12 +424,23 @@ export async function closeAccount(ctx: Context, account: Account): Promise<void
     await updateAccount(tx, account.id, { state: 'closed', email: NO_EMAIL, passwordHash: '', isAdmin: false });
     await deleteSessionsOf(tx, account.id);
     for (const kind of TOKEN_KINDS) await deleteTokensOf(tx, account.id, kind);
-    for (const row of await listAppPasswords(tx, account.id)) {
-      if (row.revokedAt === null) await updateAppPassword(tx, row.id, { revokedAt: ctx.now() });
-    }
-    announce(tx, account);
+    await revokeAllIn(ctx, tx, account);
+    await announce(ctx, tx, account, false);
   });
   ctx.log.info({ username: account.username }, 'account closed');
+}
+
+/**
+ * Logs an account out everywhere: every session in browsers and in chat ends. Chat apps come back with their app passwords, unless these are
+ * revoked, too.
+ */
+export async function logOutEverywhere(ctx: Context, account: Account, { revokeAppPasswords = false } = {}): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    await deleteSessionsOf(tx, account.id);
+    if (revokeAppPasswords) await revokeAllIn(ctx, tx, account);
+    await noteChatChange(ctx, tx, account, { endSessions: true });
+  });
+  ctx.log.info({ username: account.username, revokeAppPasswords }, 'logged out everywhere');
 }
 
 /**

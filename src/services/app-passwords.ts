@@ -5,6 +5,7 @@ import { type Account, type AppPassword, isUsername } from '../domain/account.js
 import { DomainError } from '../domain/errors.js';
 import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
 import type { Store, Tx } from '../store/database.js';
+import { noteChatChange, noteLetIn } from './chat-sessions.js';
 import type { Context } from './context.js';
 import { countFailure, isLimited } from './limits.js';
 import { hashPassword, verifyPassword } from './passwords.js';
@@ -73,27 +74,30 @@ export async function listAppPasswords(ctx: Context, account: Account): Promise<
 }
 
 /**
- * The next log-in with it fails. Revoking twice is no error.
+ * The next log-in with it fails, and the open chat sessions of the account end (clients with another app password come back by themselves).
+ * Revoking twice is no error.
  * @throws DomainError not-found when the account has no such app password
  */
 export async function revokeAppPassword(ctx: Context, account: Account, id: number): Promise<void> {
   await ctx.store.transaction(async (tx) => {
     const row = (await listRows(tx, account.id)).find((candidate) => candidate.id === id);
     if (!row) throw new DomainError('not-found', 'There is no such app password.');
-    await revoke(ctx, tx, [row]);
+    await revoke(ctx, tx, account, [row]);
   });
 }
 
-/** @returns how many were in use */
-export async function revokeAllAppPasswords(ctx: Context, account: Account): Promise<number> {
-  return ctx.store.transaction(async (tx) => revoke(ctx, tx, await listRows(tx, account.id)));
-}
+/** The same with every one. @returns how many were in use */
+export const revokeAllAppPasswords = (ctx: Context, account: Account): Promise<number> => ctx.store.transaction((tx) => revokeAllIn(ctx, tx, account));
 
-async function revoke(ctx: Context, tx: Tx, rows: AppPassword[]): Promise<number> {
+/** The same in a transaction of something larger. */
+export const revokeAllIn = async (ctx: Context, tx: Tx, account: Account): Promise<number> => revoke(ctx, tx, account, await listRows(tx, account.id));
+
+async function revoke(ctx: Context, tx: Tx, account: Account, rows: AppPassword[]): Promise<number> {
   const inUse = rows.filter((row) => row.revokedAt === null);
-  for (const row of inUse) {
-    await updateAppPassword(tx, row.id, { revokedAt: ctx.now() });
-    tx.publish({ kind: 'account', accountId: row.accountId });
+  for (const row of inUse) await updateAppPassword(tx, row.id, { revokedAt: ctx.now() });
+  if (inUse.length > 0) {
+    await noteChatChange(ctx, tx, account, { endSessions: true });
+    ctx.log.info({ username: account.username, count: inUse.length }, 'app passwords revoked');
   }
   return inUse.length;
 }
@@ -163,6 +167,7 @@ export async function checkAppPassword(
     if (!isUsable(now.account, now.row) || now.row!.id !== usable.id) return null;
     rememberVerified(print, ctx.now());
   }
+  if (usedBy === 'chat') noteLetIn(ctx, name);
   noteUse(ctx, usable!, usedBy);
   return account;
 }

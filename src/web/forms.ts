@@ -1,6 +1,8 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { checkWebPassword, parseEmail, parseUsername } from '../domain/account.js';
+import type { Audience } from '../domain/activity.js';
+import { parseAspectName } from '../domain/aspect.js';
 import { DomainError } from '../domain/errors.js';
 import { problemOf, STATUS, wantsJson } from './problem.js';
 import { type Strings, stringsFor } from './strings.js';
@@ -44,11 +46,36 @@ export const signUpForm = z.object({ username: checked(parseUsername), email: ch
 export const emailForm = z.object({ email: checked(parseEmail) });
 export const loginForm = z.object({ login: text(), password: text(), next: optional });
 export const forgotForm = z.object({ login: text() });
-export const resetForm = z.object({ password: newPassword });
-export const passwordForm = z.object({ current: text(), password: newPassword });
+/** A box that is ticked or not. */
+const box = z.string({ error: t.faults.twice }).optional().transform((value) => value === 'yes');
+export const resetForm = z.object({ password: newPassword, revoke: box });
+export const passwordForm = z.object({ current: text(), password: newPassword, revoke: box });
+export const everywhereForm = z.object({ revoke: box.catch(false) });
+export const ownPasswordForm = z.object({ password: text() });
 export const newEmailForm = z.object({ password: text(), email: checked(parseEmail) });
 export const labelForm = z.object({ label: oneLine(60, t.faults.label).refine((value) => value !== '', t.faults.label), from: optional });
-export const addressForm = z.object({ address: text(), from: optional });
+
+/** The ID of a row in a form or an address; PostgreSQL refuses to compare with greater numbers. null: it is none. */
+export function rowId(value: string): number | null {
+  const id = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+  return id <= 2_147_483_647 ? id : null;
+}
+
+const values = z.union([z.string(), z.array(z.string())]).optional();
+const sent = (value: string | string[] | undefined): string[] => [...new Set([value ?? []].flat())];
+/** `aspect` may come many times; empty, it names none. */
+const aspectIds = values.transform((value, context) => {
+  const ids = sent(value).filter((one) => one !== '').map(rowId);
+  if (!ids.includes(null)) return ids as number[];
+  context.addIssue({ code: 'custom', message: t.faults.aspect });
+  return z.NEVER;
+});
+const older = z.literal('yes', t.faults.missing).optional().transform((value) => value !== undefined);
+
+export const addressForm = z.object({ address: text(), from: optional, aspect: aspectIds, older });
+export const contactAspectsForm = z.object({ aspect: aspectIds, older, from: optional });
+export const memberForm = z.object({ address: text(), older });
+export const aspectForm = z.object({ name: checked(parseAspectName) });
 export const switchForm = z.object({ on: z.enum(['yes', 'no'], t.faults.missing), next: optional });
 export const themeForm = z.object({ theme: z.enum(['light', 'dark']).catch('dark'), next: optional.catch(undefined) });
 export const profileForm = z.object({
@@ -60,17 +87,41 @@ export const profileForm = z.object({
     .refine((value) => [...value].length <= 500, t.faults.summary),
 });
 
-const audienceValue = z.enum(['public', 'contacts'], t.faults.audience);
-/** `audience` may come many times; the empty value of the drawn composer's "some aspects" says nothing (shared with aspects, which come later). */
-const audience = z
-  .union([z.string(), z.array(z.string())])
-  .optional()
-  .transform((value) => [value ?? []].flat().filter((one) => one !== ''))
-  .pipe(z.array(audienceValue).max(1, t.faults.audience))
-  .transform(([only]) => (only === undefined ? undefined : { to: only }));
+/**
+ * `audience` may come many times: `public`, `contacts`, or one `aspect:ID` for each aspect. The empty value of the radio "Some aspects" is
+ * ignored; alone it means aspects of which none was ticked. Missing: the form does not say.
+ */
+const audience = values.transform((value, context): Audience | undefined => {
+  if (value === undefined) return undefined;
+  const named = sent(value).filter((one) => one !== '');
+  if (named.length === 1 && (named[0] === 'public' || named[0] === 'contacts')) return { to: named[0] };
+  const ids = named.map((one) => (one.startsWith('aspect:') ? rowId(one.slice('aspect:'.length)) : null));
+  if (!ids.includes(null)) return { to: 'aspects', aspectIds: ids as number[] };
+  const isMixed = named.every((one) => /^(public|contacts|aspect:\d+)$/.test(one)) && named.length > 1;
+  context.addIssue({ code: 'custom', message: isMixed ? t.faults.audienceMixed : t.faults.audience });
+  return z.NEVER;
+});
+
+/** What was chosen in a form that comes back, as far as it makes sense; of several, the narrowest. */
+export function audienceTyped(body: unknown): Audience | undefined {
+  const parsed = values.safeParse((body as { audience?: unknown } | undefined)?.audience);
+  const named = parsed.success ? sent(parsed.data) : [];
+  const ids = named.flatMap((one) => (one.startsWith('aspect:') ? (rowId(one.slice('aspect:'.length)) ?? []) : []));
+  if (ids.length > 0) return { to: 'aspects', aspectIds: ids };
+  if (named.includes('contacts')) return { to: 'contacts' };
+  if (named.includes('public')) return { to: 'public' };
+  return named.includes('') ? { to: 'aspects', aspectIds: [] } : undefined;
+}
+
 export const postForm = z.object({ text: z.string({ error: t.faults.twice }), audience, once: z.string().regex(/^[\w-]{1,64}$/, t.faults.missing).optional() });
 export const editForm = z.object({ text: z.string({ error: t.faults.twice }) });
-export const defaultAudienceForm = z.object({ audience: audienceValue.transform((to) => ({ to })) });
+export const defaultAudienceForm = z.object({
+  audience: audience.transform((chosen, context) => {
+    if (chosen) return chosen;
+    context.addIssue({ code: 'custom', message: t.faults.audience });
+    return z.NEVER;
+  }),
+});
 
 /** These are never sent back. */
 const SECRET_FIELDS = new Set(['password', 'current', 'csrf']);

@@ -4,7 +4,7 @@ import session, { type SessionData } from 'express-session';
 import type { Account } from '../domain/account.js';
 import { rememberAddress } from '../services/limits.js';
 import type { Context } from '../services/context.js';
-import { deleteExpired, deleteSession, deleteSessionsOf, readSession, writeSession } from '../store/sessions.js';
+import { deleteExpired, deleteSession, readSession, writeSession } from '../store/sessions.js';
 
 declare module 'express-session' {
   interface SessionData {
@@ -94,7 +94,3 @@ export function prolong(ctx: Context, req: Request): void {
   const today = Math.floor(ctx.now() / DAY_MS);
   if (req.session.day !== today) req.session.day = today;
 }
-
-/** Ends all sessions of an account, but for the given request's own. */
-export const endSessions = (ctx: Context, accountId: number, except?: Request): Promise<void> =>
-  ctx.store.transaction((tx) => deleteSessionsOf(tx, accountId, except ? sessionHash(except.sessionID) : undefined));

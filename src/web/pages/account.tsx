@@ -3,7 +3,7 @@ import { TOKEN_LIFE_MS } from '../../services/tokens.js';
 import type { Faults } from '../forms.js';
 import { useVisit } from '../visit.js';
 import { OutPage } from '../views/Layout.js';
-import { FaultSummary, Field, Icon, Mark, Notice, PostForm } from '../views/parts.js';
+import { FaultSummary, Field, Icon, Mark, Notice, PostForm, RevokeToo } from '../views/parts.js';
 
 const SignUpFields = ({ faults }: { faults?: Faults }) => {
   const { t, site } = useVisit();
@@ -228,6 +228,7 @@ export function ResetPage({ token, faults }: { token: string; faults?: Faults })
       <FaultSummary faults={faults} />
       <PostForm action={`/password/reset/${token}`} class="form gate" novalidate>
         <Field name="password" label={t.forgot.newPassword} help={t.signup.passwordHelp} faults={faults} type="password" autocomplete="new-password" minlength={10} />
+        <RevokeToo />
         <p class="small quiet">{t.forgot.resetNote}</p>
         <button class="btn btn--main btn--wide">{t.forgot.resetButton}</button>
       </PostForm>

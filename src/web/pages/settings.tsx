@@ -4,7 +4,7 @@ import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { CopyButton, dateOf, FaultSummary, Field, Help, Notice, PostForm } from '../views/parts.js';
+import { CopyButton, dateOf, FaultSummary, Field, Help, Notice, PostForm, RevokeToo } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
 import { AskFirst } from './contacts.js';
 
@@ -67,16 +67,17 @@ export function ProfilePage({ notice, faults }: { notice?: string; faults?: Faul
   );
 }
 
-export type AccountForm = 'password' | 'email' | 'audience';
+export type AccountForm = 'password' | 'email' | 'audience' | 'close';
 
 /** The ids of fields whose names come in two forms of the page. */
 const EMAIL_IDS = { password: 'email-password' };
+const CLOSE_IDS = { password: 'close-password' };
 
 export function AccountPage({ notice, faults, form }: { notice?: string; faults?: Faults; form?: AccountForm }) {
   const { t, account } = useVisit() as Member;
   const of = (name: AccountForm) => (form === name ? faults : undefined);
   return (
-    <SettingsPage place="account" text={t.settings.accountText} notice={notice} faults={faults} ids={form === 'email' ? EMAIL_IDS : {}}>
+    <SettingsPage place="account" text={t.settings.accountText} notice={notice} faults={faults} ids={form === 'email' ? EMAIL_IDS : form === 'close' ? CLOSE_IDS : {}}>
       <section class="sheet" aria-labelledby="h-audience">
         <h2 id="h-audience">{t.settings.audienceHeading}</h2>
         <PostForm action="/settings/audience" class="form form--plain">
@@ -105,6 +106,7 @@ export function AccountPage({ notice, faults, form }: { notice?: string; faults?
         <PostForm action="/settings/password" class="form" novalidate>
           <Field name="current" label={t.settings.current} faults={of('password')} type="password" autocomplete="current-password" />
           <Field name="password" label={t.settings.newPassword} help={t.signup.passwordHelp} faults={of('password')} type="password" autocomplete="new-password" minlength={10} />
+          <RevokeToo />
           <p class="small quiet">{t.settings.passwordNote}</p>
           <p>
             <button class="btn">{t.settings.changePassword}</button>
@@ -128,15 +130,26 @@ export function AccountPage({ notice, faults, form }: { notice?: string; faults?
         <h2 id="h-sessions">{t.settings.sessionsHeading}</h2>
         <div class="stack">
           <p class="quiet">{t.settings.sessionsText}</p>
-          <div class="row">
+          <PostForm action="/settings/log-out-everywhere" class="form form--plain">
+            <RevokeToo />
+            <p>
+              <button class="btn btn--bad">{t.settings.sessionsButton}</button>
+            </p>
+          </PostForm>
           <PostForm action="/logout">
             <button class="btn">{t.settings.logOut}</button>
           </PostForm>
-          <PostForm action="/settings/log-out-everywhere">
-            <button class="btn btn--bad">{t.settings.sessionsButton}</button>
-          </PostForm>
-          </div>
         </div>
+      </section>
+      <section class="sheet" aria-labelledby="h-close">
+        <h2 id="h-close">{t.settings.closeHeading}</h2>
+        <PostForm action="/settings/account/close" class="form" novalidate>
+          <p>{t.settings.closeText}</p>
+          <Field name="password" id={CLOSE_IDS.password} label={t.settings.current} faults={of('close')} type="password" autocomplete="current-password" />
+          <p>
+            <button class="btn btn--bad">{t.settings.closeButton}</button>
+          </p>
+        </PostForm>
       </section>
     </SettingsPage>
   );
@@ -198,6 +211,13 @@ export function AppPasswordsPage({ rows, fresh, notice, faults }: AppPasswordsPr
       <section class="sheet" aria-labelledby="have">
         <h2 id="have">{t.appPasswords.inUse}</h2>
         {rows.length === 0 ? <p class="quiet">{t.appPasswords.none}</p> : <Rows rows={rows} freshId={fresh?.row.id} />}
+        {rows.length > 1 && (
+          <PostForm action="/settings/app-passwords/revoke-all">
+            <p>
+              <button class="btn btn--bad">{t.appPasswords.revokeAll}</button>
+            </p>
+          </PostForm>
+        )}
       </section>
       <section class="sheet" aria-labelledby="make">
         <h2 id="make">{t.appPasswords.make}</h2>
@@ -219,7 +239,7 @@ function Rows({ rows, freshId }: { rows: AppPassword[]; freshId?: number }) {
     if (lastUsedDay === null) return t.appPasswords.never;
     const days = Math.floor(now / DAY_MS) - Math.floor(lastUsedDay / DAY_MS);
     const when = days <= 0 ? t.appPasswords.today : days === 1 ? t.appPasswords.yesterday : dateOf(lastUsedDay, t.locale);
-    return lastUsedBy === 'api' ? `${when}, ${t.appPasswords.byApi}` : when;
+    return lastUsedBy ? `${when}, ${t.appPasswords.by[lastUsedBy]}` : when;
   };
   return (
     <table class="rows">

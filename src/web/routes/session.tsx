@@ -9,19 +9,21 @@ import { STATUS } from '../problem.js';
 import { sendPage } from '../render.js';
 import { logIn, logOut } from '../sessions.js';
 import { localPath, queryText, visitOf } from '../visit.js';
+import { chatNote } from './settings.js';
 
 /** Log-in, log-out, forgotten password. */
 export function sessionRoutes(ctx: Context): express.Router {
   const router = express.Router();
 
-  router.get('/login', (req, res) => {
+  router.get('/login', async (req, res) => {
     const { t } = visitOf(res);
     const next = localPath(queryText(req, 'next'));
     if (visitOf(res).account) return res.redirect(303, next);
-    const notices: Record<string, string> = { reset: t.forgot.done, out: t.settings.loggedOut, everywhere: t.settings.everywhereDone };
+    const notices: Record<string, string> = { reset: t.forgot.done, out: t.settings.loggedOut, everywhere: t.settings.everywhereDone, closed: t.settings.closeDone };
     const done = queryText(req, 'done') ?? '';
     const notice = Object.hasOwn(notices, done) ? notices[done] : next === '/' ? undefined : t.login.first;
-    sendPage(res, <LoginPage next={next} notice={notice} />);
+    const more = done === 'everywhere' ? await chatNote(ctx, t) : '';
+    sendPage(res, <LoginPage next={next} notice={notice && notice + more} />);
   });
 
   router.post('/login', async (req, res) => {
@@ -60,7 +62,7 @@ export function sessionRoutes(ctx: Context): express.Router {
     await takeLimits(ctx, { 'link-address': addressKey(req.ip) });
     let faults: Awaited<ReturnType<typeof submit>>;
     try {
-      faults = await submit(req, resetForm, async ({ password }) => void (await resetPassword(ctx, req.params.token, password)));
+      faults = await submit(req, resetForm, async ({ password, revoke }) => void (await resetPassword(ctx, req.params.token, password, { revokeAppPasswords: revoke })));
     } catch (error) {
       if (!(error instanceof DomainError) || error.code !== 'gone') throw error;
       return sendPage(res, <DeadLinkPage kind="reset" />, { status: STATUS.gone });

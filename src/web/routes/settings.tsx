@@ -1,25 +1,33 @@
 import express from 'express';
 import { DomainError } from '../../domain/errors.js';
-import { changePassword, confirmEmailChange, peekToken, requestEmailChange } from '../../services/accounts.js';
-import { createAppPassword, listAppPasswords, revokeAppPassword } from '../../services/app-passwords.js';
+import { changePassword, checkOwnPassword, closeAccount, confirmEmailChange, logOutEverywhere, peekToken, requestEmailChange } from '../../services/accounts.js';
+import { createAppPassword, listAppPasswords, revokeAllAppPasswords, revokeAppPassword } from '../../services/app-passwords.js';
+import { endsChatSessions } from '../../services/chat-sessions.js';
 import type { Context } from '../../services/context.js';
 import { addressKey, takeLimits } from '../../services/limits.js';
 import { changeProfile } from '../../services/profiles.js';
 import { setAskFirst } from '../../services/relationships.js';
 import { updateAccount } from '../../store/accounts.js';
-import { defaultAudienceForm, labelForm, newEmailForm, passwordForm, profileForm, submit, switchForm, themeForm } from '../forms.js';
+import { defaultAudienceForm, everywhereForm, labelForm, newEmailForm, ownPasswordForm, passwordForm, profileForm, submit, switchForm, themeForm } from '../forms.js';
 import { DeadLinkPage, PressPage } from '../pages/account.js';
 import { AccountPage, AppPasswordsPage, ProfilePage } from '../pages/settings.js';
 import { WelcomePage } from '../pages/welcome.js';
 import { STATUS } from '../problem.js';
 import { sendPage } from '../render.js';
 import { cookieOptions } from '../security.js';
-import { cookieName, endSessions, logOut, sessionHash } from '../sessions.js';
+import { cookieName, logOut, sessionHash } from '../sessions.js';
+import type { Strings } from '../strings.js';
 import { localPath, memberOf, queryText, visitOf } from '../visit.js';
 import { idOf } from './contacts.js';
 import { startOf } from './stream.js';
 
 const YEAR_MS = 365 * 86_400_000;
+
+/** What became of open chats, to be said after what ends them; '' where there are none. */
+export async function chatNote(ctx: Context, t: Strings): Promise<string> {
+  if (ctx.config.chatDomain === '') return '';
+  return ` ${(await endsChatSessions(ctx)) ? t.appPasswords.chatEnds : t.appPasswords.chatStays}`;
+}
 
 /** What one may set about oneself. */
 export function settingsRoutes(ctx: Context): express.Router {
@@ -45,18 +53,20 @@ export function settingsRoutes(ctx: Context): express.Router {
     res.redirect(303, '/settings/profile?done=saved');
   });
 
-  router.get('/settings/account', (req, res) => {
+  router.get('/settings/account', async (req, res) => {
     const { t } = memberOf(res);
     const notices: Record<string, string> = {
       saved: t.settings.saved,
       password: t.settings.passwordDone,
+      passwordAll: t.settings.passwordAllDone,
       email: t.settings.emailSent,
       emailDone: t.settings.emailDone,
       askOn: String(t.contacts.done['askOn']),
       askOff: String(t.contacts.done['askOff']),
     };
     const done = queryText(req, 'done') ?? '';
-    sendPage(res, <AccountPage notice={Object.hasOwn(notices, done) ? notices[done] : undefined} />);
+    const more = done === 'passwordAll' ? await chatNote(ctx, t) : '';
+    sendPage(res, <AccountPage notice={Object.hasOwn(notices, done) ? notices[done] + more : undefined} />);
   });
 
   router.post('/settings/audience', async (req, res) => {
@@ -79,9 +89,13 @@ export function settingsRoutes(ctx: Context): express.Router {
 
   router.post('/settings/password', async (req, res) => {
     const { account } = memberOf(res);
-    const faults = await submit(req, passwordForm, ({ current, password }) => changePassword(ctx, account, current, password, sessionHash(req.sessionID)));
+    let done = 'password';
+    const faults = await submit(req, passwordForm, async ({ current, password, revoke }) => {
+      await changePassword(ctx, account, current, password, { keepSession: sessionHash(req.sessionID), revokeAppPasswords: revoke });
+      if (revoke) done = 'passwordAll';
+    });
     if (faults) return sendPage(res, <AccountPage faults={faults} form="password" />, { status: faults.status });
-    res.redirect(303, '/settings/account?done=password');
+    res.redirect(303, `/settings/account?done=${done}`);
   });
 
   router.post('/settings/email', async (req, res) => {
@@ -112,14 +126,27 @@ export function settingsRoutes(ctx: Context): express.Router {
 
   router.post('/settings/log-out-everywhere', async (req, res) => {
     const { account } = memberOf(res);
-    await endSessions(ctx, account.id);
+    await logOutEverywhere(ctx, account, { revokeAppPasswords: everywhereForm.parse(req.body ?? {}).revoke });
     await logOut(ctx, req, res);
     res.redirect(303, '/login?done=everywhere');
   });
 
+  router.post('/settings/account/close', async (req, res) => {
+    const { account } = memberOf(res);
+    const faults = await submit(req, ownPasswordForm, async ({ password }) => {
+      await checkOwnPassword(ctx, account, password);
+      await closeAccount(ctx, account);
+      await logOut(ctx, req, res);
+    });
+    if (faults) return sendPage(res, <AccountPage faults={faults} form="close" />, { status: faults.status });
+    res.redirect(303, '/login?done=closed');
+  });
+
   router.get('/settings/app-passwords', async (req, res) => {
     const { account, t } = memberOf(res);
-    const notice = queryText(req, 'done') === 'revoked' ? t.appPasswords.revoked : undefined;
+    const notices: Record<string, string> = { revoked: t.appPasswords.revoked, revokedAll: t.appPasswords.revokedAll };
+    const done = queryText(req, 'done') ?? '';
+    const notice = Object.hasOwn(notices, done) ? notices[done] + (await chatNote(ctx, t)) : undefined;
     sendPage(res, <AppPasswordsPage rows={await listAppPasswords(ctx, account)} notice={notice} />);
   });
 
@@ -145,6 +172,11 @@ export function settingsRoutes(ctx: Context): express.Router {
     const { account } = memberOf(res);
     await revokeAppPassword(ctx, account, idOf(req.params.id));
     res.redirect(303, '/settings/app-passwords?done=revoked');
+  });
+
+  router.post('/settings/app-passwords/revoke-all', async (_req, res) => {
+    await revokeAllAppPasswords(ctx, memberOf(res).account);
+    res.redirect(303, '/settings/app-passwords?done=revokedAll');
   });
 
   return router;

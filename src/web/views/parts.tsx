@@ -284,3 +284,15 @@ export const PersonLink = ({ actor }: { actor: Actor }) => {
   const href = pageOf(actor);
   return href ? <a href={href}>{nameOf(actor)}</a> : <strong>{nameOf(actor)}</strong>;
 };
+
+/** What a new web password, or logging out everywhere, does not do by itself. */
+export function RevokeToo() {
+  const { t } = useVisit();
+  return (
+    <label class="choice">
+      <input type="checkbox" name="revoke" value="yes" />
+      {t.settings.revokeToo}
+      <small>{t.settings.revokeTooHelp}</small>
+    </label>
+  );
+}

@@ -284,10 +284,10 @@ describe('accounts', () => {
       const account = await make();
       await session('this', account.id);
       await session('other', account.id);
-      await expect(changePassword(ctx, account, 'wrong', NEXT, 'this')).rejects.toMatchObject({ code: 'forbidden', field: 'current' });
-      await expect(changePassword(ctx, account, PASSWORD, 'short', 'this')).rejects.toMatchObject({ code: 'invalid', field: 'password' });
+      await expect(changePassword(ctx, account, 'wrong', NEXT, { keepSession: 'this' })).rejects.toMatchObject({ code: 'forbidden', field: 'current' });
+      await expect(changePassword(ctx, account, PASSWORD, 'short', { keepSession: 'this' })).rejects.toMatchObject({ code: 'invalid', field: 'password' });
       expect(await hasSession('other')).toBe(true);
-      await changePassword(ctx, account, PASSWORD, NEXT, 'this');
+      await changePassword(ctx, account, PASSWORD, NEXT, { keepSession: 'this' });
       expect([await hasSession('this'), await hasSession('other')]).toEqual([true, false]);
       expect(await authenticate(ctx, 'alice', NEXT)).not.toBeNull();
       await expect(checkOwnPassword(ctx, account, PASSWORD)).rejects.toMatchObject({ code: 'forbidden' });

@@ -1,6 +1,6 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAppPassword } from '../../../src/services/app-passwords.js';
+import { createAppPassword, listAppPasswords } from '../../../src/services/app-passwords.js';
 import { suspendAccount } from '../../../src/services/accounts.js';
 import { linkIn, PASSWORD, type Site, startSite } from '../../support/web.js';
 
@@ -123,6 +123,56 @@ describe('sessions', () => {
     expect((await alice.get('/contacts')).status).toBe(200);
     expect((await phone.get('/contacts')).status).toBe(303);
     expect((await site.browser().logIn('session-password')).status).toBe(400);
+  });
+
+  test('app passwords survive a new password, and logging out everywhere, unless the box is ticked', async () => {
+    const alice = await site.member('session-revoke');
+    const mine = () => listAppPasswords(site.ctx, alice.account);
+    await createAppPassword(site.ctx, alice.account, 'Phone');
+    await createAppPassword(site.ctx, alice.account, 'Laptop');
+    const page = (await alice.get('/settings/account')).text;
+    expect(page.match(/<input type="checkbox" name="revoke" value="yes"\/?>/g)).toHaveLength(2);
+    await alice.post('/settings/password', { current: PASSWORD, password: 'another four words here' });
+    expect(await mine()).toHaveLength(2);
+    const refused = await alice.post('/settings/password', { current: 'wrong', password: 'and four words once more', revoke: 'yes' });
+    expect([refused.status, (await mine()).length]).toEqual([403, 2]);
+    const answer = await alice.post('/settings/password', { current: 'another four words here', password: 'and four words once more', revoke: 'yes' });
+    expect(answer.headers.location).toBe('/settings/account?done=passwordAll');
+    expect(await mine()).toEqual([]);
+    expect((await alice.get(answer.headers.location)).text).toContain('all app passwords are revoked');
+
+    await createAppPassword(site.ctx, alice.account, 'Phone');
+    await alice.post('/settings/log-out-everywhere');
+    await alice.logIn('session-revoke', 'and four words once more');
+    expect(await mine()).toHaveLength(1);
+    await alice.get('/settings/account');
+    await alice.post('/settings/log-out-everywhere', { revoke: 'yes' });
+    expect(await mine()).toEqual([]);
+  });
+
+  test('all app passwords go by one button, and the page says what becomes of open chats', async () => {
+    const alice = await site.member('session-all-apps');
+    await createAppPassword(site.ctx, alice.account, 'Phone');
+    expect((await alice.get('/settings/app-passwords')).text).not.toContain('Revoke all');
+    await createAppPassword(site.ctx, alice.account, 'Laptop');
+    expect((await alice.get('/settings/app-passwords')).text).toContain('Revoke all');
+    const answer = await alice.post('/settings/app-passwords/revoke-all');
+    expect(answer.headers.location).toBe('/settings/app-passwords?done=revokedAll');
+    const page = (await alice.get(answer.headers.location)).text;
+    expect(/role="status"[^>]*>(?:<[^>]*>)*([^<]*)/.exec(page)?.[1]).toMatch(/^All app passwords are revoked\. The chat server cannot be told just now: .* until they connect anew\.$/);
+    expect(await listAppPasswords(site.ctx, alice.account)).toEqual([]);
+  });
+
+  test('closing the account asks for the password, and then it is closed', async () => {
+    const alice = await site.member('session-close');
+    await alice.get('/settings/account');
+    const wrong = await alice.post('/settings/account/close', { password: 'wrong' });
+    expect([wrong.status, wrong.text.includes('id="close-password-error"')]).toEqual([403, true]);
+    expect((await site.browser().get('/u/session-close')).status).toBe(200);
+    expect((await alice.post('/settings/account/close', { password: PASSWORD })).headers.location).toBe('/login?done=closed');
+    expect((await alice.get('/login?done=closed')).text).toContain('Your account is closed.');
+    expect((await site.browser().get('/u/session-close')).status).toBe(404);
+    expect((await site.browser().logIn('session-close')).status).toBe(400);
   });
 
   test('a suspended account is out at once', async () => {
