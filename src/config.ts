@@ -98,7 +98,7 @@ export const KEYS = {
   DX_COMPONENT_SECRET: { schema: z.string().min(1), default: 'generated for the private Prosody', computed: true, secret: true, meaning: 'The secret shared with that listener.' },
   DX_AUTH_LISTEN: { schema: hostPort, default: '127.0.0.1:3001', meaning: 'The endpoint where chat servers check logins; never open it to others.' },
   DX_AUTH_SECRET: { schema: secretText, default: 'generated, kept in the state dir', computed: true, secret: true, meaning: 'The secret that chat servers show to that endpoint.' },
-  DX_METRICS_LISTEN: { schema: hostPort, default: '127.0.0.1:3002', meaning: 'Kept for /metrics, which comes with a later version; nothing listens there yet.' },
+  DX_METRICS_LISTEN: { schema: hostPort, default: '127.0.0.1:3002', meaning: 'Where /metrics (OpenMetrics) is served; it holds no names, but never open it to strangers.' },
   DX_MAIL_URL: {
     schema: z.string().regex(/^(file:|smtps?:\/\/).+/, 'write file:FOLDER, smtp://USER:PASSWORD@HOST or smtps://…'),
     default: '`file:` folder `mail` in the state dir',

@@ -33,6 +33,7 @@ export async function startService(component: { domain: string; host: string; po
     DX_LISTEN: `127.0.0.1:${port}`,
     DX_PUBLIC_URL: `http://localhost:${port}`,
     DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`,
+    DX_METRICS_LISTEN: '127.0.0.1:0',
     DX_RATE_LIMITS: 'off',
     DX_LOG_LEVEL: 'warn',
     DX_COMPONENT_URL: `xmpp://${component.host}:${component.port}`,

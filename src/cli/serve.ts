@@ -5,7 +5,7 @@ import type { Config, HostPort } from '../config.js';
 import { deliver, giveUp } from '../jobs/deliver.js';
 import { distribute } from '../jobs/distribute.js';
 import { sweepExpired } from '../jobs/sweep.js';
-import { startWorker } from '../jobs/worker.js';
+import { startWorker, type Worker } from '../jobs/worker.js';
 import { createLog, type Logger } from '../log.js';
 import { writeUses } from '../services/app-passwords.js';
 import { endChatSessions } from '../services/chat-sessions.js';
@@ -15,9 +15,10 @@ import { createApp } from '../web/app.js';
 import type { Connector } from '../xmpp/connector.js';
 import { createXmpp } from '../xmpp/index.js';
 import { openContext } from './context.js';
+import { createMetrics, measureChatLogins, measurePages } from './metrics.js';
 
-/** How long a stop may take before what still runs is left to its lease. */
-const STOP_MS = 8_000;
+/** How long jobs that run get to end; what still runs then is given back. With the open requests (1 s) and the stream (2 s) it stays within 10 s. */
+const STOP_MS = 5_000;
 /** How long the start waits for the XMPP server before it says "ready" without it. */
 const XMPP_WAIT_MS = 3_000;
 const SWEEP_MS = 3_600_000;
@@ -27,10 +28,12 @@ export interface Running {
   ctx: Context;
   /** Where the web pages answer. */
   url: string;
+  /** Where /metrics answers; null when another program has taken that port. */
+  metricsUrl: string | null;
   connector: Connector | null;
   /** Resolves when no job can run now. For tests and benchmarks. */
   idle(): Promise<void>;
-  /** Stops in order: no new requests, running jobs to their end, the stream closed. At most about 10 s. */
+  /** Stops in order: not ready, no new jobs and running ones to their end, no new requests, the stream closed. At most about 10 s. */
   stop(): Promise<void>;
 }
 
@@ -49,7 +52,12 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
   const log = options.log ?? createLog(config.logLevel);
   const { ctx, close } = await openContext(config, { log, ...(options.now ? { now: options.now } : {}) });
   const stops: (() => Promise<unknown>)[] = [close, () => writeUses(ctx)];
+  const workers: Worker[] = [];
+  let draining = false;
   const stop = async () => {
+    draining = true;
+    // The pages answer meanwhile, and say on /readyz that they will not for long; what people post now waits for the next start.
+    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
     for (const each of stops.splice(0).reverse()) await each();
   };
   try {
@@ -68,7 +76,7 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
       handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), 'end-chat-sessions': (job) => endChatSessions(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
     });
-    stops.push(() => main.stop());
+    workers.push(main);
     const chat =
       xmpp &&
       startWorker({
@@ -84,17 +92,29 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       });
     if (xmpp && chat) {
       stops.push(() => xmpp.connector.stop());
-      stops.push(() => chat.stop());
+      workers.push(chat);
     }
     const sweeping = setInterval(() => void sweepExpired(ctx).catch((error) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
     stops.push(async () => clearInterval(sweeping));
 
     if (config.chatDomain !== '') {
       const stopping = new AbortController();
-      stops.push((await listen(createAuthEndpoint(ctx, stopping.signal), config.authListen, 'DX_AUTH_LISTEN')).stop, async () => stopping.abort());
+      stops.push((await listen(measureChatLogins(createAuthEndpoint(ctx, stopping.signal)), config.authListen, 'DX_AUTH_LISTEN')).stop, async () => stopping.abort());
     }
-    const ready = () => readyReport(ctx, xmpp?.connector ?? null);
-    const web = await listen(createApp(ctx, { ready }), config.listen, 'DX_LISTEN');
+    const ready = async () => {
+      const { parts } = await readyReport(ctx, xmpp?.connector ?? null);
+      if (draining) parts.service = { ok: false, text: 'is being stopped' };
+      return { ready: Object.values(parts).every((part) => part.ok), parts };
+    };
+    const metrics = createMetrics(ctx, xmpp?.connector ?? null);
+    stops.push(async () => metrics.stop());
+    // Nobody shall be without the service because its figures cannot be read.
+    const figures = await listen(metrics.listener, config.metricsListen, 'DX_METRICS_LISTEN').catch((error: Error) => {
+      log.error({ reason: error.message }, 'there is no /metrics');
+      return null;
+    });
+    if (figures) stops.push(figures.stop);
+    const web = await listen(measurePages(createApp(ctx, { ready })), config.listen, 'DX_LISTEN');
     stops.push(web.stop);
 
     if (xmpp) {
@@ -107,7 +127,7 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       await main.idle();
       await chat?.idle(); // last: what main did may have left it something
     };
-    return { ctx, url: web.url, connector: xmpp?.connector ?? null, idle, stop };
+    return { ctx, url: web.url, metricsUrl: figures?.url ?? null, connector: xmpp?.connector ?? null, idle, stop };
   } catch (error) {
     await stop();
     throw error;

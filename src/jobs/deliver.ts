@@ -1,5 +1,6 @@
 import { DeliveryError } from '../domain/errors.js';
 import type { Job, JobPayloads } from '../domain/job.js';
+import { deliveries, eventSeconds } from '../metrics.js';
 import type { Context } from '../services/context.js';
 import type { Tx } from '../store/database.js';
 import { findActivity, setDelivery } from '../store/ledger.js';
@@ -18,8 +19,11 @@ export async function deliver(ctx: Context, { activityId, protocol: name, host }
   try {
     const recipients = await protocol.deliver(activity, host, signal);
     await note('arrived', { recipients });
+    deliveries.add({ protocol: name, result: 'arrived' });
+    eventSeconds.observe({ protocol: name }, Math.max(0, ctx.now() - activity.publishedAt) / 1000);
     ctx.log.info({ activityId, host, recipients }, 'delivered');
   } catch (error) {
+    if (!(error instanceof DeliveryError && error.permanent)) deliveries.add({ protocol: name, result: 'later' });
     if (error instanceof DeliveryError) await note(error.permanent ? 'failed' : 'waiting', { error: error.message });
     throw error;
   }
@@ -28,6 +32,7 @@ export async function deliver(ctx: Context, { activityId, protocol: name, host }
 /** Notes in the ledger that a delivery was given up; runs in the transaction that does so. */
 export async function giveUp(ctx: Context, tx: Tx, job: Job, error: string): Promise<void> {
   if (job.kind !== 'deliver') return;
+  deliveries.add({ protocol: job.payload.protocol, result: 'given-up' });
   await setDelivery(tx, { ...job.payload, state: 'given-up', error, at: ctx.now() });
   ctx.log.warn({ ...job.payload, error }, 'gave up a delivery');
 }

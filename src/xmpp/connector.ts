@@ -4,6 +4,7 @@ import { Dispatcher, type Handlers } from './dispatch.js';
 import { type Timing, Transport, type TransportStatus } from './transport.js';
 
 export type ConnectorStatus = TransportStatus;
+type StanzaKind = 'message' | 'presence' | 'iq';
 
 /** What the rest of the program sees of the connection. */
 export interface Connector {
@@ -17,7 +18,7 @@ export interface Connector {
   /** Shut while there is no connection: XMPP jobs wait. */
   gate: { isOpen(): boolean; onOpen(listener: () => void): () => void };
   /** Since the start; for metrics. */
-  counts(): { dropped: number; shed: number; failed: number; strayReplies: number };
+  counts(): { dropped: number; shed: number; failed: number; strayReplies: number; received: Record<StanzaKind, number>; sent: Record<StanzaKind, number> };
 }
 
 export interface ConnectorOptions {
@@ -61,7 +62,7 @@ export function createConnector(
     stop: () => transport.stop(),
     status: () => transport.status(),
     gate,
-    counts: () => ({ ...(dispatcher?.counts ?? { dropped: 0, shed: 0, failed: 0 }), strayReplies: transport.strayReplies }),
+    counts: () => ({ ...(dispatcher?.counts ?? { dropped: 0, shed: 0, failed: 0 }), strayReplies: transport.strayReplies, received: transport.received, sent: transport.sent }),
     online: (withinMs) => {
       if (transport.online) return Promise.resolve(true);
       return new Promise((resolve) => {

@@ -98,6 +98,9 @@ const REFUSALS: Record<string, (domain: string) => { reason: string; remedy: str
   }),
 };
 
+/** A stanza's kind by its first letter: this is asked for each one. */
+const KINDS: Record<string, 'message' | 'presence' | 'iq'> = { m: 'message', p: 'presence', i: 'iq' };
+
 const offline = (): DomainError => new DomainError('unavailable', 'There is no connection to the XMPP server.');
 
 /** The stream: connects, stays connected, sends in order, and tells when the server has passed a point. */
@@ -128,6 +131,9 @@ export class Transport {
   readonly #instance = randomUUID().slice(0, 8);
   #connectedAt = 0;
 
+  /** Stanzas since the start, by kind. */
+  readonly received = { message: 0, presence: 0, iq: 0 };
+  readonly sent = { message: 0, presence: 0, iq: 0 };
   /** Replies that fitted no request, by id or by sender. */
   strayReplies = 0;
 
@@ -190,6 +196,7 @@ export class Transport {
       throw new DomainError('too-large', 'This is more than an XMPP server takes in one piece.');
     }
     if (this.#queued + text.length > MAX_QUEUED_CHARACTERS) throw new DomainError('unavailable', 'The XMPP server is too slow at the moment.');
+    this.sent[KINDS[text[1] ?? ''] ?? 'iq'] += 1;
     this.#queue.push(text);
     this.#queued += text.length;
     // A long fan-out does not wait for its own end: the server begins with the first chunk.
@@ -445,6 +452,7 @@ export class Transport {
   // ── receiving ──
 
   #arrived(stanza: Element): void {
+    this.received[KINDS[stanza.name[0] ?? ''] ?? 'iq'] += 1;
     this.#guarded(() => {
       if (stanza.is('iq') && this.#isReply(stanza)) return;
       this.#options.onStanza(stanza);

@@ -65,6 +65,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       DX_LISTEN: `127.0.0.1:${port}`,
       DX_PUBLIC_URL: `http://localhost:${port}`,
       DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`,
+      DX_METRICS_LISTEN: '127.0.0.1:0',
       DX_RATE_LIMITS: 'off',
       DX_LOG_LEVEL: process.env.DX_TEST_LOG ?? 'silent',
       ...(component ? { DX_COMPONENT_URL: `xmpp://${component.host}:${component.port}`, DX_COMPONENT_SECRET: component.secret } : {}),

@@ -53,6 +53,7 @@ export async function startService(component: ComponentAddress, { chatDomain = '
     DX_LISTEN: `127.0.0.1:${port}`,
     DX_PUBLIC_URL: `http://localhost:${port}`,
     DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`,
+    DX_METRICS_LISTEN: '127.0.0.1:0',
     DX_DATABASE_URL: `sqlite:${path.join(stateDir, 'test.sqlite')}`,
     DX_RATE_LIMITS: 'off',
     DX_LOG_LEVEL: 'warn',

@@ -26,17 +26,18 @@ const MAY_IMPORT: Record<string, string[]> = {
   domain: [],
   config: [],
   log: ['config'],
+  metrics: [],
   xml: ['domain'],
   html: ['domain', 'xml'],
   types: [],
   store: ['domain', 'log', 'migrations'],
   services: ['domain', 'store', 'config', 'log', 'html', 'xml'],
-  jobs: ['domain', 'store', 'services', 'log'],
+  jobs: ['domain', 'store', 'services', 'log', 'metrics'],
   formats: ['domain', 'xml', 'html'],
   xmpp: ['domain', 'store', 'services', 'formats', 'xml', 'log'],
   web: ['domain', 'store', 'services', 'formats', 'xml', 'config', 'log'],
   auth: ['domain', 'services', 'store', 'log'],
-  cli: ['domain', 'store', 'services', 'jobs', 'formats', 'xmpp', 'web', 'auth', 'config', 'log', 'xml', 'types'],
+  cli: ['domain', 'store', 'services', 'jobs', 'formats', 'xmpp', 'web', 'auth', 'config', 'log', 'xml', 'types', 'metrics'],
 };
 
 test('the test sees the imports of the house', () => {
