@@ -9,6 +9,7 @@ import { assetsRouter } from './assets.js';
 import { ErrorPage } from './pages/texts.js';
 import { fromHttpError, problemOf, retryAfter, STATUS, wantsJson } from './problem.js';
 import { sendPage } from './render.js';
+import { aspectRoutes } from './routes/aspects.js';
 import { contactsRoutes } from './routes/contacts.js';
 import { eventRoutes } from './routes/events.js';
 import { feedRoutes, peopleRoutes } from './routes/people.js';
@@ -70,7 +71,7 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.use('/posts', body(POST_BODY_BYTES));
   app.use(body(FORM_BODY_BYTES));
   app.use(forgery.protect);
-  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), settingsRoutes(ctx), eventRoutes(ctx), textRoutes());
+  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), eventRoutes(ctx), textRoutes());
 
   app.use(() => {
     throw new DomainError('not-found', stringsFor().errors['not-found'][1]!);

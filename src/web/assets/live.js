@@ -6,7 +6,8 @@ if (bar) {
   const seen = new Set();
   const source = new EventSource('/events');
   source.addEventListener('post', (event) => {
-    const { guid } = JSON.parse(event.data);
+    const { guid, aspects = [] } = JSON.parse(event.data);
+    if (bar.dataset.aspect && !aspects.includes(Number(bar.dataset.aspect))) return;
     if (seen.has(guid) || document.getElementById(`post-${guid}`)) return;
     seen.add(guid);
     link.hidden = false;

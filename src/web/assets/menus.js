@@ -10,3 +10,12 @@ document.addEventListener('keydown', (event) => {
     menu.querySelector('summary').focus();
   }
 });
+// Aspects that are ticked but out of sight, because another choice was made, are not sent.
+for (const choice of document.querySelectorAll('.audience')) {
+  const follow = () => {
+    const some = choice.querySelector('[name="audience"][value=""]');
+    for (const box of choice.querySelectorAll('.audience__sub input')) box.disabled = !some?.checked;
+  };
+  choice.addEventListener('change', follow);
+  addEventListener('pageshow', follow);
+}

@@ -1,7 +1,9 @@
 import type { ComponentChildren } from 'preact';
 import { handleOf, nameOf } from '../../domain/actor.js';
+import type { AspectView } from '../../services/aspects.js';
 import type { Entry } from '../../services/relationships.js';
-import type { Faults } from '../forms.js';
+import { OlderChoice } from '../views/AspectChips.js';
+import { type Faults, faultOf } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
@@ -9,23 +11,29 @@ import { Avatar, FaultSummary, Field, Help, Icon, Net, Notice, PersonLink, PostF
 import { OwnAddress, SideText } from '../views/Side.js';
 import { Action } from './person.js';
 
-export type ContactsView = 'all' | 'followers' | 'blocked';
+/** Which people: a number is an aspect. */
+export type ContactsView = 'all' | 'followers' | 'blocked' | number;
 
 interface ContactsProps {
   requests: Entry[];
   contacts: Entry[];
   followers: Entry[];
   blocked: Entry[];
+  aspects: AspectView[];
   view: ContactsView;
+  /** The aspect that is chosen in the form. */
+  into?: { id: number } | undefined;
   notice?: string;
   faults?: Faults;
 }
 
-export function ContactsPage({ requests, contacts, followers, blocked, view, notice, faults }: ContactsProps) {
+export function ContactsPage({ requests, contacts, followers, blocked, aspects, view, into, notice, faults }: ContactsProps) {
   const { t, account } = useVisit() as Member;
-  const shown = { all: contacts, followers, blocked }[view];
+  const inAspect = (id: number) => contacts.filter((entry) => entry.aspectIds.includes(id));
+  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, blocked }[view];
   const tabs = [
     { id: 'all', href: '/contacts', words: t.contacts.all, count: contacts.length },
+    ...aspects.map(({ id, name, members }) => ({ id, href: `/contacts?aspect=${id}`, words: name, count: members })),
     { id: 'followers', href: '/contacts?only=followers', words: t.contacts.followMe, count: followers.length },
     { id: 'blocked', href: '/contacts?only=blocked', words: t.contacts.blockedTab, count: blocked.length },
   ];
@@ -45,6 +53,10 @@ export function ContactsPage({ requests, contacts, followers, blocked, view, not
     >
       <div class="page-head">
         <h1>{t.contacts.title}</h1>
+        <a class="btn btn--quiet" href="/aspects">
+          <Icon name="circles" />
+          {t.aspects.title}
+        </a>
       </div>
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={faults} />
@@ -60,10 +72,12 @@ export function ContactsPage({ requests, contacts, followers, blocked, view, not
       )}
       <section class="sheet" aria-labelledby="add">
         <h2 id="add">{t.contacts.add}</h2>
-        <PostForm action="/contacts" class="inline-form">
+        <PostForm action="/contacts" class={aspects.length > 0 ? 'inline-form inline-form--3' : 'inline-form'}>
           <Field name="address" label={t.contacts.address} help={t.contacts.addressHelp} faults={faults} autocomplete="off" plain inline />
+          {aspects.length > 0 && <AspectField aspects={aspects} into={into?.id} error={faultOf(faults, 'aspect')} />}
           <button class="btn btn--main">{t.contacts.addButton}</button>
           <Help of="address">{t.contacts.addressHelp}</Help>
+          <OlderChoice words={t.contacts.older} help={t.contacts.olderHelp} />
         </PostForm>
       </section>
       <section aria-labelledby="all">
@@ -83,7 +97,7 @@ export function ContactsPage({ requests, contacts, followers, blocked, view, not
           <div class="sheet">
             <ul class="people">
               {shown.map((entry) => (
-                <Person key={entry.id} entry={entry} />
+                <Person key={entry.id} entry={entry} aspects={aspects} />
               ))}
             </ul>
           </div>
@@ -94,13 +108,37 @@ export function ContactsPage({ requests, contacts, followers, blocked, view, not
   );
 }
 
+const AspectField = ({ aspects, into, error }: { aspects: AspectView[]; into: number | undefined; error: string | undefined }) => {
+  const { t } = useVisit();
+  return (
+    <div class={error ? 'field field--bad' : 'field'}>
+      <label for="aspect">{t.contacts.aspect}</label>
+      {error && (
+        <p class="field__error" id="aspect-error">
+          <Icon name="warning" />
+          <span>{error}</span>
+        </p>
+      )}
+      <select id="aspect" name="aspect" aria-describedby={error ? 'aspect-error' : undefined}>
+        <option value="">{t.contacts.noAspect}</option>
+        {aspects.map(({ id, name }) => (
+          <option key={id} value={id} selected={id === into}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+};
+
 const Empty = ({ view }: { view: ContactsView }) => {
   const { t } = useVisit();
   const [heading, text] = {
     all: [t.contacts.emptyAll, t.contacts.emptyAllText],
     followers: [t.contacts.emptyFollowers, t.contacts.emptyFollowersText],
     blocked: [t.contacts.emptyBlocked, t.contacts.emptyBlockedText],
-  }[view] as [string, string];
+    aspect: [t.aspects.nobody, t.aspects.nobodyText],
+  }[typeof view === 'number' ? 'aspect' : view] as [string, string];
   return (
     <div class="sheet empty">
       <h3>{heading}</h3>
@@ -109,7 +147,7 @@ const Empty = ({ view }: { view: ContactsView }) => {
   );
 };
 
-const Who = ({ entry: { other }, children }: { entry: Entry; children?: ComponentChildren }) => (
+export const Who = ({ entry: { other }, children }: { entry: Entry; children?: ComponentChildren }) => (
   <>
     <Avatar actor={other} />
     <div class="people__who">
@@ -144,7 +182,7 @@ function Request({ entry }: { entry: Entry }) {
   );
 }
 
-function Person({ entry }: { entry: Entry }) {
+function Person({ entry, aspects }: { entry: Entry; aspects: AspectView[] }) {
   const { t } = useVisit();
   const { id, other, relationship } = entry;
   const { follower, following, addedAt, blockedAt } = relationship;
@@ -179,6 +217,14 @@ function Person({ entry }: { entry: Entry }) {
               {follower === 'on' && <span class="tag tag--on">{t.contacts.followsYou}</span>}
             </>
           )}
+          {aspects
+            .filter((aspect) => entry.aspectIds.includes(aspect.id))
+            .map((aspect) => (
+              <span class="tag" key={aspect.id}>
+                <Icon name="circles" />
+                {aspect.name}
+              </span>
+            ))}
         </p>
       </Who>
       <details class="menu">
@@ -195,6 +241,12 @@ function Person({ entry }: { entry: Entry }) {
                 {t.contacts.addBack}
               </button>
             </PostForm>
+          )}
+          {addedAt !== null && (
+            <a class="btn btn--quiet" href={`/contacts/${id}`}>
+              <Icon name="circles" />
+              {t.contacts.changeAspects}
+            </a>
           )}
           {addedAt !== null && <Action id={id} action="remove" words={t.contacts.stop} icon="cross" />}
           {follower === 'on' && <Action id={id} action="reject" words={t.contacts.endFollowing} icon="cross" />}

@@ -1,8 +1,10 @@
 import type { Account } from '../../domain/account.js';
 import { type Actor, handleOf, nameOf } from '../../domain/actor.js';
 import type { Relationship } from '../../domain/relationship.js';
+import type { AspectView } from '../../services/aspects.js';
 import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
+import { AspectChips, AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
 import { Address, Avatar, Icon, monthOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
@@ -16,9 +18,12 @@ interface PersonProps {
   olderThan: string | null;
   /** From the looker's side; null for the person herself and for those who are not logged in. */
   relationship: Relationship | null;
+  /** The looker's aspects, and those that this person is in. */
+  aspects: AspectView[];
+  aspectIds: readonly number[];
 }
 
-export function PersonPage({ actor, account, posts, count, olderThan, relationship }: PersonProps) {
+export function PersonPage({ actor, account, posts, count, olderThan, relationship, aspects, aspectIds }: PersonProps) {
   const { t, account: own, site } = useVisit();
   const name = nameOf(actor);
   const isOwn = own?.actorId === actor.id;
@@ -77,7 +82,7 @@ export function PersonPage({ actor, account, posts, count, olderThan, relationsh
             </span>
             <span>{t.person.since(monthOf(account.confirmedAt ?? account.createdAt, t.locale))}</span>
           </p>
-          <Follow actor={actor} relationship={relationship} isOwn={isOwn} />
+          <Follow actor={actor} relationship={relationship} isOwn={isOwn} aspects={aspects} aspectIds={aspectIds} />
         </div>
       </section>
       <h2 class="sr">{t.person.postsBy(name)}</h2>
@@ -115,7 +120,7 @@ const Lines = ({ text }: { text: string }) => (
   </p>
 );
 
-function Follow({ actor, relationship, isOwn }: { actor: Actor; relationship: Relationship | null; isOwn: boolean }) {
+function Follow({ actor, relationship, isOwn, aspects, aspectIds }: Pick<PersonProps, 'actor' | 'relationship' | 'aspects' | 'aspectIds'> & { isOwn: boolean }) {
   const { t, path } = useVisit();
   const name = nameOf(actor);
   if (isOwn) {
@@ -139,19 +144,24 @@ function Follow({ actor, relationship, isOwn }: { actor: Actor; relationship: Re
   if (relationship.blockedAt !== null) return null;
   if (relationship.addedAt !== null) {
     return (
-      <div class="row">
-        <span class="tag tag--plain">
-          <Icon name={relationship.following === 'on' ? 'check' : 'clock'} />
-          {relationship.following === 'on' ? t.person.following : t.person.asked}
-        </span>
-        <Action id={actor.id} action="remove" words={t.person.stop} plain />
-      </div>
+      <>
+        <div class="row">
+          <span class="tag tag--plain">
+            <Icon name={relationship.following === 'on' ? 'check' : 'clock'} />
+            {relationship.following === 'on' ? t.person.following : t.person.asked}
+          </span>
+          <Action id={actor.id} action="remove" words={t.person.stop} plain />
+        </div>
+        <AspectsForm id={actor.id} name={name} aspects={aspects} ticked={aspectIds} from="person" />
+      </>
     );
   }
   return (
     <PostForm action="/contacts" class="person__follow">
       <input type="hidden" name="address" value={handleOf(actor)} />
       <input type="hidden" name="from" value="person" />
+      <AspectChips aspects={aspects} ticked={[]} legend={t.aspects.legend(name)} />
+      <OlderChoice words={t.contacts.older} help={t.contacts.olderHelp} />
       <div class="row">
         <button class="btn btn--main">
           <Icon name="add-person" />

@@ -1,5 +1,4 @@
 import { nameOf } from '../../domain/actor.js';
-import type { Post } from '../../domain/post.js';
 import type { PostView } from '../../services/stream.js';
 import { type Faults, faultOf } from '../forms.js';
 import { useVisit } from '../visit.js';
@@ -22,7 +21,11 @@ export function PostPage({ view }: { view: PostView }) {
   const { post, author } = view;
   const name = nameOf(author);
   const own = account?.actorId === author.id;
-  const who = post.audience.to === 'public' ? t.post.whoPublic : own ? t.post.whoOwnContacts : t.post.whoContacts;
+  const who = {
+    public: t.post.whoPublic,
+    contacts: own ? t.post.whoOwnContacts : t.post.whoContacts,
+    aspects: !view.aspectNames ? t.post.whoLimited : view.aspectNames.length > 0 ? t.post.whoOwnAspects(view.aspectNames) : t.post.whoOnlyYou,
+  }[post.audience.to];
   const path = `/posts/${post.guid}`;
   return (
     <AppPage
@@ -37,7 +40,7 @@ export function PostPage({ view }: { view: PostView }) {
           <h2 id="s-who">{t.post.whoHeading}</h2>
           <div class="stack small">
             <p>
-              <AudienceMark audience={post.audience} />
+              <AudienceMark audience={post.audience} names={view.aspectNames} />
             </p>
             <p class="quiet">{who}</p>
           </div>
@@ -50,7 +53,7 @@ export function PostPage({ view }: { view: PostView }) {
   );
 }
 
-export function EditPage({ post, faults }: { post: Post; faults?: Faults }) {
+export function EditPage({ view: { post, aspectNames }, faults }: { view: PostView; faults?: Faults }) {
   const { t, account } = useVisit();
   const error = faultOf(faults, 'text');
   const path = `/posts/${post.guid}`;
@@ -78,7 +81,7 @@ export function EditPage({ post, faults }: { post: Post; faults?: Faults }) {
             </p>
           </div>
           <p class="row">
-            <AudienceMark audience={post.audience} />
+            <AudienceMark audience={post.audience} names={aspectNames} />
           </p>
           <p class="row">
             <button class="btn btn--main">{t.composer.save}</button>

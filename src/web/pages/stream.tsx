@@ -1,3 +1,4 @@
+import type { AspectView } from '../../services/aspects.js';
 import type { PostView } from '../../services/stream.js';
 import type { Entry } from '../../services/relationships.js';
 import { handleOf } from '../../domain/actor.js';
@@ -41,14 +42,18 @@ export interface StreamProps {
   paged: boolean;
   requests: Entry[];
   starting: { chat: boolean; people: boolean } | null;
+  aspects: AspectView[];
+  /** Only posts of the people in this aspect. */
+  aspect?: AspectView | undefined;
   notice?: string;
 }
 
-export function StreamPage({ composer, posts, olderThan, paged, requests, starting, notice }: StreamProps) {
+export function StreamPage({ composer, posts, olderThan, paged, requests, starting, aspects, aspect, notice }: StreamProps) {
   const { t } = useVisit();
+  const first = aspect ? `/?aspect=${aspect.id}` : '/';
   return (
     <AppPage
-      title={t.stream.title}
+      title={aspect ? t.stream.titleOf(aspect.name) : t.stream.title}
       tab="stream"
       side={
         <>
@@ -58,11 +63,23 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
         </>
       }
     >
-      <h1 class="sr">{t.stream.title}</h1>
+      <h1 class="sr">{aspect ? t.stream.titleOf(aspect.name) : t.stream.title}</h1>
+      {aspects.length > 0 && (
+        <nav class="filter" aria-label={t.stream.show}>
+          <a href="/" aria-current={aspect ? undefined : 'page'}>
+            {t.stream.everything}
+          </a>
+          {aspects.map(({ id, name }) => (
+            <a key={id} href={`/?aspect=${id}`} aria-current={aspect?.id === id ? 'page' : undefined}>
+              {name}
+            </a>
+          ))}
+        </nav>
+      )}
       {notice && <Notice>{notice}</Notice>}
       {paged ? (
         <p class="older">
-          <a class="btn" href="/">
+          <a class="btn" href={first}>
             <Icon name="up" />
             {t.stream.newest}
           </a>
@@ -70,15 +87,23 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
       ) : (
         <>
           <Composer {...composer} />
-          <p class="fresh-bar" role="status" data-fresh data-one={t.stream.fresh} data-many={t.stream.freshMany}>
-            <a class="fresh" href="/" hidden>
+          <p class="fresh-bar" role="status" data-fresh data-aspect={aspect?.id} data-one={t.stream.fresh} data-many={t.stream.freshMany}>
+            <a class="fresh" href={first} hidden>
               <Icon name="up" />
               <span />
             </a>
           </p>
         </>
       )}
-      {posts.length === 0 && !paged ? (
+      {posts.length === 0 && !paged && aspect ? (
+        <section class="sheet empty" aria-labelledby="empty">
+          <h2 id="empty">{t.aspects.noPosts}</h2>
+          <p>{t.aspects.noPostsText}</p>
+          <a class="btn btn--main" href={`/aspects/${aspect.id}`}>
+            {t.aspects.whoIsIn}
+          </a>
+        </section>
+      ) : posts.length === 0 && !paged ? (
         <section class="sheet empty" aria-labelledby="empty">
           <EmptyMark />
           <h2 id="empty">{t.stream.emptyHeading}</h2>
@@ -97,7 +122,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
           ))}
         </div>
       )}
-      {olderThan ? <Older href={`/?older=${olderThan}`} /> : paged && <p class="older small">{t.stream.end}</p>}
+      {olderThan ? <Older href={`${first}${aspect ? '&' : '?'}older=${olderThan}`} /> : paged && <p class="older small">{t.stream.end}</p>}
     </AppPage>
   );
 }
@@ -184,7 +209,7 @@ export function ComposePage({ composer, preview }: { composer: ComposerProps; pr
         <h1>{preview ? t.composer.previewHeading : t.composer.label}</h1>
         {preview && <p>{t.composer.previewNote}</p>}
       </div>
-      <FaultSummary faults={composer.faults} ids={{ audience: 'text' }} />
+      <FaultSummary faults={composer.faults} />
       {preview && (
         <div class="feed">
           <PostCard view={preview} preview />

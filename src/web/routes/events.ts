@@ -2,6 +2,7 @@ import express, { type Response } from 'express';
 import { DomainError } from '../../domain/errors.js';
 import type { Context } from '../../services/context.js';
 import { readPost } from '../../services/stream.js';
+import { aspectsOfMember } from '../../store/aspects.js';
 import type { LiveEvent } from '../../store/notify.js';
 import { findRelationship } from '../../store/relationships.js';
 import { readSession } from '../../store/sessions.js';
@@ -60,7 +61,9 @@ async function dataFor(ctx: Context, { account }: Member, event: LiveEvent): Pro
   if (event.actorId !== account.actorId && (await findRelationship(ctx.store, account.actorId, event.actorId)).following !== 'on') return null;
   try {
     const { post } = await readPost(ctx, { actorId: account.actorId }, event.guid);
-    return post.editedAt === null ? { guid: post.guid } : null;
+    // So that a page of one aspect counts only what belongs there.
+    const aspects = await aspectsOfMember(ctx.store, account.actorId, post.authorId);
+    return post.editedAt === null ? { guid: post.guid, ...(aspects.length > 0 && { aspects }) } : null;
   } catch (error) {
     if (error instanceof DomainError) return null; // deleted, or not for them to see
     throw error;

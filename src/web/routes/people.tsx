@@ -1,6 +1,8 @@
 import express from 'express';
 import type { Context } from '../../services/context.js';
+import { listAspectViews } from '../../services/aspects.js';
 import { countPostsBy, findPerson, listPostsBy } from '../../services/stream.js';
+import { aspectsOfMember } from '../../store/aspects.js';
 import { findRelationship } from '../../store/relationships.js';
 import { ACTIVITY_TYPES, feedAsAtom, feedAsCollection, personAsActor, sendActivityJson, sendAtom } from '../documents.js';
 import { PersonPage } from '../pages/person.js';
@@ -50,7 +52,8 @@ export function peopleRoutes(ctx: Context): express.Router {
       countPostsBy(ctx, viewer, actor),
     ]);
     const relationship = visit.actor && visit.actor.id !== actor.id ? await findRelationship(ctx.store, visit.actor.id, actor.id) : null;
-    sendPage(res, <PersonPage actor={actor} account={account} posts={posts} count={count} olderThan={olderThan} relationship={relationship} />);
+    const [aspects, aspectIds] = visit.account && relationship ? await Promise.all([listAspectViews(ctx, visit.account), aspectsOfMember(ctx.store, visit.account.actorId, actor.id)]) : [[], []];
+    sendPage(res, <PersonPage {...{ actor, account, posts, count, olderThan, relationship, aspects, aspectIds }} />);
   });
 
   return router;

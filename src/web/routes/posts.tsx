@@ -33,18 +33,18 @@ export function postRoutes(ctx: Context): express.Router {
   };
 
   router.get('/posts/:guid/edit', async (req, res) => {
-    const { post } = await own(memberOf(res), req.params.guid);
-    sendPage(res, <EditPage post={post} />);
+    sendPage(res, <EditPage view={await own(memberOf(res), req.params.guid)} />);
   });
 
   router.post('/posts/:guid/edit', async (req, res) => {
     const member = memberOf(res);
-    const { post } = await own(member, req.params.guid);
+    const view = await own(member, req.params.guid);
+    const { post } = view;
     const faults = await submit(req, editForm, async ({ text }) => {
       await takeLimits(ctx, { 'post-account': String(member.account.id) });
       await editPost(ctx, member.account, post.guid, text);
     });
-    if (faults) return sendPage(res, <EditPage post={post} faults={faults} />, { status: faults.status });
+    if (faults) return sendPage(res, <EditPage view={view} faults={faults} />, { status: faults.status });
     res.redirect(303, `/posts/${post.guid}`);
   });
 

@@ -1,21 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import express from 'express';
+import type { Audience } from '../../domain/activity.js';
 import { isGuid } from '../../domain/guid.js';
 import { parsePostText } from '../../domain/post.js';
 import { listAppPasswords } from '../../services/app-passwords.js';
+import { checkAudience, listAspectViews } from '../../services/aspects.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { publishPost } from '../../services/publish.js';
 import { contactsPage } from '../../services/relationships.js';
 import { describeAudience, homeStream } from '../../services/stream.js';
 import { renderMarkdown } from '../../services/text.js';
-import { postForm, submit } from '../forms.js';
+import { audienceTyped, postForm, submit } from '../forms.js';
 import { FrontPage } from '../pages/account.js';
 import { ComposePage, StreamPage } from '../pages/stream.js';
 import { WelcomePage } from '../pages/welcome.js';
 import { sendPage } from '../render.js';
 import type { ComposerProps } from '../views/Composer.js';
 import { type Member, memberOf, queryText, visitOf } from '../visit.js';
+import { aspectNamed } from './contacts.js';
 
 /** Posts on one page. */
 export const PAGE_SIZE = 20;
@@ -47,28 +50,41 @@ export function streamRoutes(ctx: Context): express.Router {
     once: randomBytes(12).toString('base64url'),
     followers: (await describeAudience(ctx, account, { to: 'public' })).people,
     contacts: (await describeAudience(ctx, account, { to: 'contacts' })).people,
+    aspects: await listAspectViews(ctx, account),
     ...more,
   });
   /** The composer with what was typed into it, and the same token: what it sends again is the same post. */
-  const refilled = (member: Member, values: Record<string, string>, more: Partial<ComposerProps> = {}) =>
+  const refilled = (member: Member, values: Record<string, string>, audience: Audience | undefined, more: Partial<ComposerProps> = {}) =>
     composerOf(member, {
       text: values['text'] ?? '',
-      ...(values['audience'] === 'public' || values['audience'] === 'contacts' ? { audience: values['audience'] } : {}),
+      ...(audience ? { audience } : {}),
       ...(/^[\w-]{1,64}$/.test(values['once'] ?? '') ? { once: values['once']! } : {}),
       ...more,
     });
+
+  /**
+   * "Some aspects", none of them ticked, is an error where there are some to tick. Where there are none, no form of ours has that choice: the
+   * field is just empty, and empty is the account's default (relations.md).
+   */
+  const meant = async (member: Member, audience: Audience | undefined): Promise<Audience | undefined> => {
+    const isEmpty = audience?.to === 'aspects' && audience.aspectIds.length === 0;
+    return isEmpty && (await listAspectViews(ctx, member.account)).length === 0 ? undefined : audience;
+  };
 
   router.get('/', async (req, res) => {
     if (!visitOf(res).account) return sendPage(res, <FrontPage />);
     const member = memberOf(res);
     const older = olderOf(req);
-    const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, member.account, { ...(older ? { older } : {}), limit }));
+    const aspects = await listAspectViews(ctx, member.account);
+    const aspect = aspectNamed(queryText(req, 'aspect'), aspects);
+    const page = { ...(older ? { older } : {}), ...(aspect ? { aspectId: aspect.id } : {}) };
+    const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit }));
     const { requests, contacts } = await contactsPage(ctx, member.account);
     const chat = (await listAppPasswords(ctx, member.account)).length > 0;
-    const composer = await composerOf(member, { first: posts.length === 0 });
+    const composer = await composerOf(member, { first: posts.length === 0 && !aspect });
     const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : undefined;
     const starting = contacts.length === 0 ? { chat, people: false } : null;
-    sendPage(res, <StreamPage composer={composer} posts={posts} olderThan={olderThan} paged={older !== undefined} requests={requests} starting={starting} notice={notice} />);
+    sendPage(res, <StreamPage {...{ composer, posts, olderThan, requests, starting, aspects, aspect, notice }} paged={older !== undefined} />);
   });
 
   router.get('/welcome', async (_req, res) => sendPage(res, <WelcomePage {...await startOf(ctx, memberOf(res))} />));
@@ -79,10 +95,11 @@ export function streamRoutes(ctx: Context): express.Router {
     const faults = await submit(req, postForm, async ({ text, audience, once }) => {
       parsePostText(text); // what is no post at all does not count against the limit
       await takeLimits(ctx, { 'post-account': String(member.account.id) });
-      const post = await publishPost(ctx, member.account, { text, ...(audience ? { audience } : {}), ...(once ? { once } : {}) });
+      const chosen = await meant(member, audience);
+      const post = await publishPost(ctx, member.account, { text, ...(chosen ? { audience: chosen } : {}), ...(once ? { once } : {}) });
       path = `/posts/${post.guid}`;
     });
-    if (faults) return sendPage(res, <ComposePage composer={await refilled(member, faults.values, { faults })} />, { status: faults.status });
+    if (faults) return sendPage(res, <ComposePage composer={await refilled(member, faults.values, audienceTyped(req.body), { faults })} />, { status: faults.status });
     res.redirect(303, path);
   });
 
@@ -91,15 +108,17 @@ export function streamRoutes(ctx: Context): express.Router {
     const { account, actor, now } = member;
     const faults = await submit(req, postForm, async ({ text, audience, once }) => {
       const markdown = parsePostText(text);
+      const chosen = await checkAudience(ctx.store, account, (await meant(member, audience)) ?? account.defaultAudience);
       const { html, title, tags } = renderMarkdown(markdown);
       const post = {
         ...{ guid: 'preview', authorId: actor.id, kind: 'note' as const, atomId: '', language: '', editedAt: null, deletedAt: null },
-        ...{ markdown, html, title, tags, createdAt: now, audience: audience ?? account.defaultAudience },
+        ...{ markdown, html, title, tags, createdAt: now, audience: chosen },
       };
-      const values = { text, audience: audience?.to ?? '', once: once ?? '' };
-      sendPage(res, <ComposePage composer={await refilled(member, values)} preview={{ post, author: actor, delivery: null }} />, { secret: true });
+      const composer = await refilled(member, { text, once: once ?? '' }, chosen);
+      const aspectNames = chosen.to === 'aspects' ? composer.aspects.filter(({ id }) => chosen.aspectIds.includes(id)).map(({ name }) => name) : undefined;
+      sendPage(res, <ComposePage composer={composer} preview={{ post, author: actor, delivery: null, ...(aspectNames && { aspectNames }) }} />, { secret: true });
     });
-    if (faults) sendPage(res, <ComposePage composer={await refilled(member, faults.values, { faults })} />, { status: faults.status });
+    if (faults) sendPage(res, <ComposePage composer={await refilled(member, faults.values, audienceTyped(req.body), { faults })} />, { status: faults.status });
   });
 
   return router;

@@ -1,7 +1,9 @@
 import type { Audience } from '../../domain/activity.js';
+import type { AspectView } from '../../services/aspects.js';
 import { type Faults, faultOf } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
+import { AudienceChoice } from './AudienceChoice.js';
 import { Avatar, Icon, PostForm, startingBreak } from './parts.js';
 
 export interface ComposerProps {
@@ -9,17 +11,21 @@ export interface ComposerProps {
   once: string;
   followers: number;
   contacts: number;
+  aspects: AspectView[];
   text?: string;
-  audience?: Audience['to'];
+  audience?: Audience;
   faults?: Faults;
   /** The first post of all. */
   first?: boolean;
 }
 
-export function Composer({ once, followers, contacts, text = '', audience, faults, first = false }: ComposerProps) {
+export function Composer({ once, followers, contacts, aspects, text = '', audience, faults, first = false }: ComposerProps) {
   const { t, account, actor } = useVisit() as Member;
-  const chosen = audience ?? account.defaultAudience.to;
-  const error = faultOf(faults, 'text') ?? faultOf(faults, 'audience');
+  const chosen = audience ?? account.defaultAudience;
+  const error = faultOf(faults, 'text');
+  const audienceError = faultOf(faults, 'audience');
+  /** Words for one choice. Which of them are seen follows the choice by CSS; `data-chosen` is for browsers that cannot do that. */
+  const wordsFor = (to: Audience['to']) => ({ 'data-for': to, 'data-chosen': to === chosen.to ? '' : undefined });
   return (
     <PostForm action="/posts" class="composer" label={t.composer.label}>
       <input type="hidden" name="once" value={once} />
@@ -50,30 +56,22 @@ export function Composer({ once, followers, contacts, text = '', audience, fault
         </div>
       </div>
       <div class="composer__bar">
-        <details class="audience">
+        <details class="audience" open={audienceError !== undefined}>
           <summary>
             <Icon name="globe" />
             <span>
               {t.composer.who}{' '}
               <strong>
-                <span data-for="public">{t.composer.publicWord}</span>
-                <span data-for="contacts">{t.composer.contactsWord}</span>
+                <span {...wordsFor('public')}>{t.composer.publicWord}</span>
+                <span {...wordsFor('contacts')}>{t.composer.contactsWord}</span>
+                <span {...wordsFor('aspects')}>{t.composer.aspectsWord}</span>
               </strong>
             </span>
             <Icon name="down" />
           </summary>
           <fieldset class="audience__panel">
             <legend class="sr">{t.composer.whoLegend}</legend>
-            <label class="choice">
-              <input type="radio" name="audience" value="public" checked={chosen === 'public'} />
-              {t.composer.public}
-              <small>{t.composer.publicHelp}</small>
-            </label>
-            <label class="choice">
-              <input type="radio" name="audience" value="contacts" checked={chosen !== 'public'} />
-              {t.composer.contacts}
-              <small>{t.composer.contactsHelp(contacts)}</small>
-            </label>
+            <AudienceChoice chosen={chosen} aspects={aspects} error={audienceError} help={{ public: t.composer.publicHelp, contacts: t.composer.contactsHelp(contacts) }} />
           </fieldset>
         </details>
         <div class="end">
@@ -84,11 +82,14 @@ export function Composer({ once, followers, contacts, text = '', audience, fault
         </div>
       </div>
       <p class="reach">
-        <span data-for="public">
+        <span {...wordsFor('public')}>
           <b>{t.composer.reachPublic(followers)}</b> {t.composer.reachPublicMore(followers)}
         </span>
-        <span data-for="contacts">
+        <span {...wordsFor('contacts')}>
           <b>{t.composer.reachContacts(contacts)}</b> {t.composer.reachContactsMore(contacts)}
+        </span>
+        <span {...wordsFor('aspects')}>
+          <b>{t.composer.reachAspects}</b> {t.composer.reachAspectsMore}
         </span>
       </p>
     </PostForm>

@@ -4,13 +4,20 @@ import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { Ago, Avatar, Icon, Mark, Net, PersonLink } from './parts.js';
 
-/** Who can see it, in words; closed audiences are tinted, too. */
-export function AudienceMark({ audience }: { audience: Audience }) {
+/** So much of the names of aspects stands in the mark; the rest in its title. */
+const NAMES_MAX = 24;
+const shortened = (text: string) => ([...text].length > NAMES_MAX ? `${[...text].slice(0, NAMES_MAX - 1).join('').trimEnd()}…` : text);
+
+/**
+ * Who can see it, in words; closed audiences are tinted, too.
+ * @param names of the aspects that it is for: known to its author alone
+ */
+export function AudienceMark({ audience, names }: { audience: Audience; names?: string[] | undefined }) {
   const { t } = useVisit();
   const [words, title] = {
     public: [t.post.public, t.post.publicTitle],
     contacts: [t.post.contacts, t.post.contactsTitle],
-    aspects: [t.post.aspects, t.post.aspectsTitle],
+    aspects: !names ? [t.post.limited, t.post.limitedTitle] : names.length > 0 ? [shortened(names.join(', ')), t.post.aspectsTitle(names)] : [t.post.onlyYou, t.post.onlyYouTitle],
   }[audience.to] as [string, string];
   const open = audience.to === 'public';
   return (
@@ -49,7 +56,7 @@ interface Props {
   preview?: boolean;
 }
 
-export function PostCard({ view: { post, author, delivery }, alone = false, level = 2, preview = false }: Props) {
+export function PostCard({ view: { post, author, delivery, aspectNames }, alone = false, level = 2, preview = false }: Props) {
   const { t, account } = useVisit();
   const Heading = `h${level}` as 'h2';
   const path = `/posts/${post.guid}`;
@@ -72,7 +79,7 @@ export function PostCard({ view: { post, author, delivery }, alone = false, leve
             </span>
           )}
         </p>
-        <AudienceMark audience={post.audience} />
+        <AudienceMark audience={post.audience} names={aspectNames} />
       </header>
       <Prose html={head ?? post.html} short={isShort(post.markdown)} />
       {head && (

@@ -34,7 +34,7 @@ const OWN_PATHS: Record<string, Shows> = {
 };
 /** GET routes that show no posts of others. `/` is tried apart, because it shows only those whom one follows. */
 const OTHER_PATHS = (
-  '/ /welcome /contacts /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
+  '/ /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
   '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt'
 ).split(' ');
 
