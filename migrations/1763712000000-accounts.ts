@@ -22,12 +22,13 @@ export class Accounts1763712000000 implements MigrationInterface {
       [
         generated(integer('id')),
         references(integer('actor_id'), 'actors', 'id'),
-        ...[varchar('username'), varchar('email'), varchar('password_hash'), varchar('state'), boolean('is_admin')],
+        ...[varchar('username'), varchar('skeleton'), varchar('email'), varchar('password_hash'), varchar('state'), boolean('is_admin')],
         ...[text('default_audience'), boolean('ask_first'), bigint('created_at'), nullable(bigint('confirmed_at'))],
       ],
       [
         unique('accounts_actor', 'actor_id'),
         unique('accounts_username', 'username'),
+        unique('accounts_skeleton', 'skeleton'),
         where(unique('accounts_email', 'email'), "email <> ''"),
       ],
     );

@@ -60,6 +60,12 @@ export function parseUsername(text: string): string {
   return username;
 }
 
+/**
+ * What a name looks like at a glance (after UTS #39 §4, for the few characters that a username can have): two names with one skeleton
+ * could be taken for each other, so only one of them can be had.
+ */
+export const skeletonOf = (username: string): string => username.replaceAll('0', 'o').replaceAll('1', 'l').replaceAll('m', 'rn').replaceAll('w', 'vv').replaceAll('-', '_');
+
 /** Could this local part belong to an account? Names with dots or escapes belong to people of other networks (interface.md §1). */
 export const isUsername = (local: string): boolean => USERNAME.test(local);
 

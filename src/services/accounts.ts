@@ -7,6 +7,7 @@ import {
   findAccount,
   findAccountByEmail,
   findAccountByUsername,
+  findAccountLike,
   insertAccount,
   listAccounts as listRows,
   releaseEmail,
@@ -91,7 +92,7 @@ export async function signUp(ctx: Context, form: { username: string; email: stri
     const passwordHash = await hashPassword('web', password);
     await transaction(ctx, async (tx) => {
       await checkNameIsFree(ctx, tx, username);
-      await removeStale(ctx, tx, await findAccountByUsername(tx, username));
+      await removeStale(ctx, tx, await findAccountLike(tx, username));
       await removeStale(ctx, tx, await findAccountByEmail(tx, email));
       const holder = await findAccountByEmail(tx, email);
       const isOwned = holder !== null && holder.state !== 'pending';
@@ -117,9 +118,9 @@ function checkRegistration({ config }: Context): void {
 
 /** @throws DomainError conflict (field username) */
 async function checkNameIsFree(ctx: Context, db: Db, username: string): Promise<void> {
-  const bearer = await findAccountByUsername(db, username);
+  const bearer = await findAccountLike(db, username);
   if (bearer && !isStale(ctx, bearer)) {
-    throw new DomainError('conflict', 'This name is taken. If you asked for it a moment ago, the mail is on its way; otherwise please choose another.', 'username');
+    throw new DomainError('conflict', `This name${bearer.username === username ? '' : ', or one that looks like it,'} is taken. If you asked for it a moment ago, the mail is on its way; otherwise please choose another.`, 'username');
   }
 }
 
@@ -366,8 +367,8 @@ export async function createAccount(
   const password = form.password === undefined ? null : parseNewPassword(form.password, { username, email }, ctx.config.domain);
   const passwordHash = password === null ? '' : await hashPassword('web', password);
   const made = await transaction(ctx, async (tx) => {
-    const bearer = await findAccountByUsername(tx, username);
-    if (bearer && !isStale(ctx, bearer)) throw new DomainError('conflict', `There is an account ${username} already.`, 'username');
+    const bearer = await findAccountLike(tx, username);
+    if (bearer && !isStale(ctx, bearer)) throw new DomainError('conflict', `There is an account ${bearer.username} already${bearer.username === username ? '' : ', which looks the same at a glance'}.`, 'username');
     await removeStale(ctx, tx, bearer);
     const holder = await findAccountByEmail(tx, email);
     if (holder && holder.state !== 'pending') throw new DomainError('conflict', `${email} belongs to the account ${holder.username}.`, 'email');

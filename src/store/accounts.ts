@@ -1,16 +1,19 @@
-import type { Account } from '../domain/account.js';
+import { type Account, skeletonOf } from '../domain/account.js';
 import { deleteActor } from './actors.js';
 import type { Db, Tx } from './database.js';
 import { table } from './rows.js';
-import { AccountSchema } from './schema/accounts.js';
+import { type AccountRow, AccountSchema } from './schema/accounts.js';
 
-const accounts = table<Account>(AccountSchema);
+const accounts = table<AccountRow>(AccountSchema);
 
-/** @throws DomainError conflict when the name, the e-mail address or the actor has an account */
-export const insertAccount = async (tx: Tx, account: Omit<Account, 'id'>): Promise<Account> => (await accounts.insert(tx, account))!;
+/** @throws DomainError conflict when the name, one that looks like it, the e-mail address or the actor has an account */
+export const insertAccount = async (tx: Tx, account: Omit<Account, 'id'>): Promise<Account> =>
+  (await accounts.insert(tx, { ...account, skeleton: skeletonOf(account.username) }))!;
 
 export const findAccount = (db: Db, id: number): Promise<Account | null> => accounts.find(db, { id });
 export const findAccountByUsername = (db: Db, username: string): Promise<Account | null> => accounts.find(db, { username });
+/** The account of this name, or of one that looks like it. */
+export const findAccountLike = (db: Db, username: string): Promise<Account | null> => accounts.find(db, { skeleton: skeletonOf(username) });
 export const findAccountByActor = (db: Db, actorId: number): Promise<Account | null> => accounts.find(db, { actorId });
 /** @param email as parseEmail gives it */
 export const findAccountByEmail = async (db: Db, email: string): Promise<Account | null> => (email === '' ? null : accounts.find(db, { email }));

@@ -1,7 +1,7 @@
 import type { Account, AppPassword } from '../domain/account.js';
 import type { Db, Tx } from './database.js';
 import { table } from './rows.js';
-import { AccountSchema, AppPasswordSchema } from './schema/accounts.js';
+import { type AccountRow, AccountSchema, AppPasswordSchema } from './schema/accounts.js';
 
 const appPasswords = table<AppPassword>(AppPasswordSchema);
 
@@ -9,7 +9,7 @@ export const insertAppPassword = async (tx: Tx, row: Omit<AppPassword, 'id'>): P
 
 export const findAppPasswordBySelector = (db: Db, selector: string): Promise<AppPassword | null> => appPasswords.find(db, { selector });
 
-const accounts = table<Account>(AccountSchema);
+const accounts = table<AccountRow>(AccountSchema);
 // One statement is half the time of two (each takes and gives back SQLite's lock), and both are looked for whatever the other one is.
 const CREDENTIALS = `select ${accounts.columnsAs('a')}, ${appPasswords.columnsAs('p')} from (select 1 as one) as x
   left join accounts a on a.username = ? left join app_passwords p on p.selector = ?`;

@@ -2,13 +2,19 @@ import { EntitySchema } from 'typeorm';
 import type { Account, AppPassword } from '../../domain/account.js';
 import { type Columns, flag, id, integer, json, key, nullable, text, time, varchar } from './columns.js';
 
-export const AccountSchema = new EntitySchema<Account>({
+/** `skeleton`: what the username looks like (domain/account.ts). */
+export interface AccountRow extends Account {
+  skeleton: string;
+}
+
+export const AccountSchema = new EntitySchema<AccountRow>({
   name: 'Account',
   tableName: 'accounts',
   columns: {
     id,
     actorId: { ...integer, foreignKey: { target: 'Actor' } },
     username: varchar,
+    skeleton: varchar,
     email: varchar,
     passwordHash: varchar,
     state: varchar,
@@ -17,10 +23,11 @@ export const AccountSchema = new EntitySchema<Account>({
     askFirst: flag,
     createdAt: time,
     confirmedAt: nullable(time),
-  } satisfies Columns<Account>,
+  } satisfies Columns<AccountRow>,
   indices: [
     { name: 'accounts_actor', columns: ['actorId'], unique: true },
     { name: 'accounts_username', columns: ['username'], unique: true },
+    { name: 'accounts_skeleton', columns: ['skeleton'], unique: true },
     // A closed account keeps its name for ever, but not its owner's address.
     { name: 'accounts_email', columns: ['email'], unique: true, where: "email <> ''" },
   ],

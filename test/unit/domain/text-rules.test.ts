@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { checkWebPassword, parseEmail, parseUsername } from '../../../src/domain/account.js';
+import { checkWebPassword, parseEmail, parseUsername, skeletonOf } from '../../../src/domain/account.js';
 import { isGuid, newGuid } from '../../../src/domain/guid.js';
 import { parsePostText, POST_MAX_BYTES, titleOf } from '../../../src/domain/post.js';
 
@@ -23,6 +23,15 @@ describe('a username', () => {
   ])('cannot have: %s', (_what, name) => expect(() => parseUsername(name)).toThrow(expect.objectContaining({ code: 'invalid', field: 'username' })));
   test.each(['admin', 'Root', 'postmaster', 'abuse'])('cannot be the reserved %s', (name) => expect(() => parseUsername(name)).toThrow('reserved'));
 });
+
+test.each([
+  ['alice', 'a1ice'],
+  ['bob', 'b0b'],
+  ['rnaria', 'maria'],
+  ['vvalter', 'walter'],
+  ['a-b', 'a_b'],
+])('%s and %s look the same', (a, b) => expect(skeletonOf(a)).toBe(skeletonOf(b)));
+test('names that differ at a glance have different skeletons', () => expect(new Set(['alice', 'alicia', 'malice', 'al1', 'bob'].map(skeletonOf)).size).toBe(5));
 
 describe('an e-mail address', () => {
   test('is compared in small letters', () => expect(parseEmail(' Alice@Example.ORG ')).toBe('alice@example.org'));

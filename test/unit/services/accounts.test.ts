@@ -75,6 +75,12 @@ describe('accounts', () => {
       await expect(confirmAccount(ctx, tokenOf(link))).rejects.toMatchObject({ code: 'gone' });
     });
 
+    test('a name that looks like another’s cannot be had', async () => {
+      await make('alice');
+      await expect(signUp(ctx, { ...alice, username: 'a1ice', email: 'other@mail.test' })).rejects.toMatchObject({ code: 'conflict', field: 'username' });
+      await expect(createAccount(ctx, { username: 'a1ice', email: 'other@mail.test' })).rejects.toThrow('There is an account alice already, which looks the same');
+    });
+
     test('neither the queue nor the tables hold the link', async () => {
       await signUp(ctx, alice);
       const tables = JSON.stringify([await ctx.store.query('select * from jobs'), await ctx.store.query('select * from tokens'), await ctx.store.query('select * from accounts')]);

@@ -62,7 +62,7 @@ describeStores((makeStore) => {
     const { account, actor } = await someone({ defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, isAdmin: true, passwordHash: '$2b$', createdAt: T, confirmedAt: null });
     expect(account).toEqual({
       ...{ id: expect.any(Number), actorId: actor.id, username: actor.username, email: `${actor.username}@example.net`, passwordHash: '$2b$', state: 'active' },
-      ...{ isAdmin: true, defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, askFirst: false, createdAt: T, confirmedAt: null },
+      ...{ skeleton: skeletonOf(actor.username), isAdmin: true, defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, askFirst: false, createdAt: T, confirmedAt: null },
     });
     const found = [
       await findAccount(store, account.id),
