@@ -1,4 +1,4 @@
-import type { Account, AppPassword } from '../../../src/domain/account.js';
+import { type Account, type AppPassword, skeletonOf } from '../../../src/domain/account.js';
 import { newGuid } from '../../../src/domain/guid.js';
 import type { Relationship } from '../../../src/domain/relationship.js';
 import {
