@@ -105,11 +105,14 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
     .description('run everything in one process: web, connector, workers, chat logins')
     .action(async () => {
       const settings = await config();
-      const { serve } = await import('./serve.js');
+      const [{ serve }, { tellSystemd }] = await Promise.all([import('./serve.js'), import('./systemd.js')]);
+      const tell = (state: string) => void tellSystemd(io.env, state, (line) => io.err(`${line}\n`));
       const stopped = io.stopped();
       const running = await serve(settings);
       io.out(`diaspora-x is ready: ${settings.publicUrl}\n`);
+      tell('READY=1');
       await stopped;
+      tell('STOPPING=1');
       await running.stop();
     });
 
@@ -319,7 +322,7 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
       print(options.json, values, () => Object.entries(values).map(([key, value]) => `${key}=${value}\n`).join(''));
     });
 
-  const snippet = program.command('snippet').description('configuration to paste into an XMPP server, with the values of this installation and its secrets');
+  const snippet = program.command('snippet').description('configuration to paste, with the values of this installation; that for XMPP servers holds its secrets');
   for (const name of ['ejabberd', 'prosody'] as const) {
     snippet
       .command(name)
@@ -327,6 +330,15 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
       .action(async () => {
         const { SNIPPETS } = await import('./snippets.js');
         io.out(SNIPPETS[name](await config()));
+      });
+  }
+  for (const name of ['systemd', 'nginx'] as const) {
+    snippet
+      .command(name)
+      .description(`for ${name}`)
+      .action(async () => {
+        const { SERVICE_SNIPPETS } = await import('./service-snippets.js');
+        io.out(SERVICE_SNIPPETS[name](await config(), io.directory));
       });
   }
 

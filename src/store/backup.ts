@@ -174,7 +174,7 @@ export async function syncFile(file: string): Promise<void> {
   }
 }
 
-const PACKAGES: Record<string, string> = { pg_dump: 'postgresql-client', pg_restore: 'postgresql-client' };
+const PACKAGES: Record<string, string> = { pg_dump: 'postgresql-client', pg_restore: 'postgresql-client', 'systemd-notify': 'systemd' };
 
 /**
  * Runs a program to its end.

@@ -72,7 +72,7 @@ describe('dx', () => {
       [['queue', 'drop', '-1']],
       [['queue', 'drop', '1e9']],
       [['doctor', '--chat-server', 'nowhere']],
-      [['snippet', 'nginx']],
+      [['snippet', 'apache']],
       [['serve', '--port', '3000']],
     ])('%j is wrong usage: exit 2, the reason on stderr', async (args) => {
       await migrated();
@@ -226,6 +226,31 @@ describe('dx', () => {
     test('without a chat domain, ejabberd asks for no logins', async () => {
       const { out } = await run(['snippet', 'ejabberd'], { more: { DX_CHAT_DOMAIN: '' } });
       for (const line of ['extauth', 'host_config:', config.authSecret]) expect(out).not.toContain(line);
+    });
+
+    test('systemd runs this program, in this folder, and lets it write into its own state alone', async () => {
+      const { code, out } = await run(['snippet', 'systemd']);
+      expect(code).toBe(0);
+      const keys = Object.fromEntries(out.split('\n').flatMap((line) => (/^[A-Z]\w*=/.test(line) ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]] : [])));
+      expect(keys).toMatchObject({ Type: 'notify', NotifyAccess: 'all', WorkingDirectory: folder, ReadWritePaths: folder, ProtectSystem: 'strict', NoNewPrivileges: 'true', CapabilityBoundingSet: '', RestartPreventExitStatus: '78' });
+      expect(keys['ExecStart']).toBe(`${process.execPath} ${path.resolve(import.meta.dirname, '../../../bin/dx')} serve`);
+      expect(Number(keys['TimeoutStopSec'])).toBeGreaterThan(10);
+      for (const secret of [config.secret, config.authSecret]) expect(out).not.toContain(secret);
+    });
+
+    test('systemd: a blank or a percent sign in a path is written as systemd reads it, a low port gets its right', async () => {
+      const { out } = await run(['snippet', 'systemd'], { more: { DX_STATE_DIR: '/srv/my 100% state', DX_DATABASE_URL: 'sqlite:/srv/db/x.sqlite', DX_LISTEN: '0.0.0.0:80' } });
+      expect(out).toContain('\nReadWritePaths="/srv/my 100%% state" /srv/db\n');
+      expect(out).toContain('\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n');
+    });
+
+    test('nginx speaks TLS for the public address, sets whose address it is anew, and holds no event back', async () => {
+      const { code, out } = await run(['snippet', 'nginx'], { more: { DX_LISTEN: '[::]:3300' } });
+      expect(code).toBe(0);
+      for (const line of ['listen 443 ssl http2;', 'server_name social.test;', 'proxy_pass http://[::1]:3300;', 'proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_set_header X-Forwarded-Proto $scheme;', 'location = /events {', 'proxy_buffering off;']) expect(out).toContain(line);
+      expect(out.split('{').length).toBe(out.split('}').length);
+      expect(out).not.toContain('DX_PUBLIC_URL is');
+      expect((await run(['snippet', 'nginx'], { more: { DX_PUBLIC_URL: 'http://localhost:3000' } })).out).toContain('set DX_PUBLIC_URL=https://social.test');
     });
 
     test('when no secret is set, the same one is proposed each time', async () => {
