@@ -1,8 +1,11 @@
 import type { ComponentChildren } from 'preact';
 import type { AppPassword } from '../../domain/account.js';
-import type { Faults } from '../forms.js';
+import type { Audience } from '../../domain/activity.js';
+import type { AspectView } from '../../services/aspects.js';
+import { type Faults, faultOf } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
+import { AudienceChoice } from '../views/AudienceChoice.js';
 import { AppPage } from '../views/Layout.js';
 import { CopyButton, dateOf, FaultSummary, Field, Help, Notice, PostForm, RevokeToo } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
@@ -73,7 +76,16 @@ export type AccountForm = 'password' | 'email' | 'audience' | 'close';
 const EMAIL_IDS = { password: 'email-password' };
 const CLOSE_IDS = { password: 'close-password' };
 
-export function AccountPage({ notice, faults, form }: { notice?: string; faults?: Faults; form?: AccountForm }) {
+interface AccountProps {
+  aspects: AspectView[];
+  /** What was chosen in the form that comes back. */
+  audience?: Audience | undefined;
+  notice?: string | undefined;
+  faults?: Faults;
+  form?: AccountForm;
+}
+
+export function AccountPage({ aspects, audience, notice, faults, form }: AccountProps) {
   const { t, account } = useVisit() as Member;
   const of = (name: AccountForm) => (form === name ? faults : undefined);
   return (
@@ -81,18 +93,14 @@ export function AccountPage({ notice, faults, form }: { notice?: string; faults?
       <section class="sheet" aria-labelledby="h-audience">
         <h2 id="h-audience">{t.settings.audienceHeading}</h2>
         <PostForm action="/settings/audience" class="form form--plain">
-          <fieldset>
+          <fieldset class="audience">
             <legend class="sr">{t.settings.audienceHeading}</legend>
-            <label class="choice">
-              <input type="radio" name="audience" value="public" checked={account.defaultAudience.to === 'public'} />
-              {t.settings.audiencePublic}
-              <small>{t.settings.audiencePublicHelp}</small>
-            </label>
-            <label class="choice">
-              <input type="radio" name="audience" value="contacts" checked={account.defaultAudience.to === 'contacts'} />
-              {t.settings.audienceContacts}
-              <small>{t.settings.audienceContactsHelp}</small>
-            </label>
+            <AudienceChoice
+              chosen={audience ?? account.defaultAudience}
+              aspects={aspects}
+              error={faultOf(of('audience'), 'audience')}
+              help={{ public: t.composer.publicHelp, contacts: t.settings.audienceContactsHelp }}
+            />
           </fieldset>
           <p class="small quiet">{t.settings.audienceHelp}</p>
           <p>

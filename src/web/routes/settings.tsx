@@ -1,14 +1,14 @@
 import express from 'express';
 import { DomainError } from '../../domain/errors.js';
 import { changePassword, checkOwnPassword, closeAccount, confirmEmailChange, logOutEverywhere, peekToken, requestEmailChange } from '../../services/accounts.js';
+import { changeDefaultAudience, listAspectViews } from '../../services/aspects.js';
 import { createAppPassword, listAppPasswords, revokeAllAppPasswords, revokeAppPassword } from '../../services/app-passwords.js';
 import { endsChatSessions } from '../../services/chat-sessions.js';
 import type { Context } from '../../services/context.js';
 import { addressKey, takeLimits } from '../../services/limits.js';
 import { changeProfile } from '../../services/profiles.js';
 import { setAskFirst } from '../../services/relationships.js';
-import { updateAccount } from '../../store/accounts.js';
-import { defaultAudienceForm, everywhereForm, labelForm, newEmailForm, ownPasswordForm, passwordForm, profileForm, submit, switchForm, themeForm } from '../forms.js';
+import { audienceTyped, defaultAudienceForm, everywhereForm, labelForm, newEmailForm, ownPasswordForm, passwordForm, profileForm, submit, switchForm, themeForm } from '../forms.js';
 import { DeadLinkPage, PressPage } from '../pages/account.js';
 import { AccountPage, AppPasswordsPage, ProfilePage } from '../pages/settings.js';
 import { WelcomePage } from '../pages/welcome.js';
@@ -66,13 +66,13 @@ export function settingsRoutes(ctx: Context): express.Router {
     };
     const done = queryText(req, 'done') ?? '';
     const more = done === 'passwordAll' ? await chatNote(ctx, t) : '';
-    sendPage(res, <AccountPage notice={Object.hasOwn(notices, done) ? notices[done] + more : undefined} />);
+    sendPage(res, <AccountPage aspects={await listAspectViews(ctx, memberOf(res).account)} notice={Object.hasOwn(notices, done) ? notices[done] + more : undefined} />);
   });
 
   router.post('/settings/audience', async (req, res) => {
     const { account } = memberOf(res);
-    const faults = await submit(req, defaultAudienceForm, ({ audience }) => ctx.store.transaction((tx) => updateAccount(tx, account.id, { defaultAudience: audience })));
-    if (faults) return sendPage(res, <AccountPage faults={faults} form="audience" />, { status: faults.status });
+    const faults = await submit(req, defaultAudienceForm, ({ audience }) => changeDefaultAudience(ctx, account, audience));
+    if (faults) return sendPage(res, <AccountPage aspects={await listAspectViews(ctx, account)} audience={audienceTyped(req.body)} faults={faults} form="audience" />, { status: faults.status });
     res.redirect(303, '/settings/account?done=saved');
   });
 
@@ -83,7 +83,7 @@ export function settingsRoutes(ctx: Context): express.Router {
       await setAskFirst(ctx, account, on === 'yes');
       path = `${next === '/contacts' ? '/contacts' : '/settings/account'}?done=${on === 'yes' ? 'askOn' : 'askOff'}`;
     });
-    if (faults) return sendPage(res, <AccountPage faults={faults} form="audience" />, { status: faults.status });
+    if (faults) return sendPage(res, <AccountPage aspects={await listAspectViews(ctx, account)} faults={faults} form="audience" />, { status: faults.status });
     res.redirect(303, path);
   });
 
@@ -94,14 +94,14 @@ export function settingsRoutes(ctx: Context): express.Router {
       await changePassword(ctx, account, current, password, { keepSession: sessionHash(req.sessionID), revokeAppPasswords: revoke });
       if (revoke) done = 'passwordAll';
     });
-    if (faults) return sendPage(res, <AccountPage faults={faults} form="password" />, { status: faults.status });
+    if (faults) return sendPage(res, <AccountPage aspects={await listAspectViews(ctx, account)} faults={faults} form="password" />, { status: faults.status });
     res.redirect(303, `/settings/account?done=${done}`);
   });
 
   router.post('/settings/email', async (req, res) => {
     const { account } = memberOf(res);
     const faults = await submit(req, newEmailForm, ({ password, email }) => requestEmailChange(ctx, account, password, email));
-    if (faults) return sendPage(res, <AccountPage faults={faults} form="email" />, { status: faults.status });
+    if (faults) return sendPage(res, <AccountPage aspects={await listAspectViews(ctx, account)} faults={faults} form="email" />, { status: faults.status });
     res.redirect(303, '/settings/account?done=email');
   });
 
@@ -138,7 +138,7 @@ export function settingsRoutes(ctx: Context): express.Router {
       await closeAccount(ctx, account);
       await logOut(ctx, req, res);
     });
-    if (faults) return sendPage(res, <AccountPage faults={faults} form="close" />, { status: faults.status });
+    if (faults) return sendPage(res, <AccountPage aspects={await listAspectViews(ctx, account)} faults={faults} form="close" />, { status: faults.status });
     res.redirect(303, '/login?done=closed');
   });
 

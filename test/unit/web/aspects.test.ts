@@ -164,6 +164,29 @@ describe('posts for aspects', () => {
     for (const browser of [bob, dora]) for (const path of ['/u/alice', '/contacts', '/']) expect((await browser.get(path)).text).not.toContain('Choir');
   });
 
+  test('can be what one usually posts for; removing them says so before, and never widens it', async () => {
+    await alice.get('/settings/account');
+    for (const audience of ['', ['public', `aspect:${family}`], 'aspect:999']) {
+      const answer = await alice.post('/settings/audience', { audience });
+      expect([audience, answer.status]).toEqual([audience, 400]);
+      expect(answer.text).toContain('id="audience-error"');
+    }
+    expect((await alice.post('/settings/audience', { audience: ['', `aspect:${family}`] })).status).toBe(303);
+    expect((await alice.get('/settings/account')).text).toMatch(new RegExp(`value="aspect:${family}" checked`));
+    expect((await alice.get('/')).text).toMatch(new RegExp(`value="aspect:${family}" checked`));
+    const path = await post({ text: 'As usual' });
+    expect([await statusFor(bob, path), await statusFor(carol, path)]).toEqual([200, 404]);
+    expect((await alice.get(`/aspects/${family}/remove`)).text).toContain('You post for it when you do not choose');
+    await alice.post(`/aspects/${family}/remove`);
+    await alice.get('/');
+    expect((await alice.post('/posts', { text: 'For whom?' })).status).toBe(400);
+    await alice.get(`/aspects/${choir}/remove`);
+    await alice.post(`/aspects/${choir}/remove`);
+    await alice.get('/');
+    expect((await alice.post('/posts', { text: 'For whom?' })).status).toBe(400);
+    await post({ text: 'For all', audience: 'public' });
+  });
+
   test('someone else’s aspects and people are not there', async () => {
     const foreign = await make('Work', bob);
     for (const id of [foreign, '2147483648', '0']) {
