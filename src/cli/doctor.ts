@@ -1,37 +1,18 @@
 // `dx doctor`: one check after another, each with what to do about it. Nothing it does stays: its account, session row and connections go again.
 import { randomBytes } from 'node:crypto';
 import { access, constants, mkdir, stat } from 'node:fs/promises';
-import type { Config, HostPort } from '../config.js';
+import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import type { Context } from '../services/context.js';
-import { chatServerOf, probeComponent, probeLogin } from './xmpp-probe.js';
+import { at, bad, type Check, isLoopback, ok, reachable, said, warn } from './checks.js';
+import { checkChat, type ChatProbe } from './doctor-chat.js';
+import { probeComponent } from './xmpp-probe.js';
 
-export interface Check {
-  name: string;
-  state: 'ok' | 'warn' | 'fail';
-  /** What was found, a sentence. */
-  text: string;
-  /** What to do; always there unless the state is ok. */
-  remedy?: string;
-}
-
-const ok = (name: string, text: string): Check => ({ name, state: 'ok', text });
-const warn = (name: string, text: string, remedy: string): Check => ({ name, state: 'warn', text, remedy });
-const bad = (name: string, text: string, remedy: string): Check => ({ name, state: 'fail', text, remedy });
+export type { Check };
 
 const TIMEOUT_MS = 4_000;
 /** A commit that takes longer makes posting slow. */
 const SLOW_COMMIT_MS = 40;
-const SLOW_LOGIN_MS = 2_000;
-
-const at = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
-const isLoopback = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host === '[::1]' || host.startsWith('127.');
-/** An address that one can connect to, of one that is listened on. */
-const reachable = ({ host, port }: HostPort): HostPort => ({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port });
-const said = (error: unknown): string => {
-  const { message, code, cause } = error as Error & { code?: string; cause?: Error & { code?: string } };
-  return (cause?.code ?? cause?.message ?? code ?? message ?? String(error)) || 'unknown';
-};
 
 /** What the running service says of itself, or null when none runs here. */
 interface Service {
@@ -41,8 +22,9 @@ interface Service {
 /**
  * Checks a whole installation, whether its service runs or not.
  * @param options.chatServer where clients of the chat domain connect; else the private Prosody, or what DNS says
+ * @param options.ejabberd where ejabberd's files and doors are, if not where Debian has them
  */
-export async function examine(config: Config, options: { chatServer?: HostPort } = {}): Promise<Check[]> {
+export async function examine(config: Config, options: ChatProbe = {}): Promise<Check[]> {
   const checks: Check[] = [checkConfig(config), await checkStateDir(config)];
   const { opened, checks: found } = await checkDatabase(config);
   checks.push(...found);
@@ -55,7 +37,8 @@ export async function examine(config: Config, options: { chatServer?: HostPort }
     );
     checks.push(await checkComponent(config, service));
     checks.push(await checkAuthEndpoint(config, service));
-    checks.push(...(await checkChatLogin(config, opened?.ctx ?? null, service, options.chatServer)));
+    const chatServer = options.chatServer ?? ((await hasPrivateProsody(config)) ? { host: '127.0.0.1', port: config.xmppPort } : undefined);
+    checks.push(...(await checkChat(config, opened?.ctx ?? null, service !== null, { ...options, ...(chatServer ? { chatServer } : {}) })));
     checks.push(await checkPublicUrl(config, service), await checkMailing(config));
   } finally {
     await opened?.close();
@@ -195,56 +178,6 @@ async function checkAuthEndpoint(config: Config, service: Service | null): Promi
     return ok(name, `It answers on ${where}.`);
   } catch (error) {
     return (service ? bad : warn)(name, `${where} does not answer (${said(error)}).`, 'Start the service (dx serve); nobody can log in to chat without it.');
-  }
-}
-
-/** An account and an app password that live for the length of one check. */
-async function withThrowAway<T>(ctx: Context, work: (username: string, password: string) => Promise<T>): Promise<T> {
-  const [{ createAccount }, { createAppPassword }, { deleteAccount }] = await Promise.all([
-    import('../services/accounts.js'),
-    import('../services/app-passwords.js'),
-    import('../store/accounts.js'),
-  ]);
-  const username = `doctor-${randomBytes(6).toString('hex')}`;
-  const { account } = await createAccount(ctx, { username, email: `${username}@none.invalid` });
-  try {
-    const { password } = await createAppPassword(ctx, account, 'dx doctor');
-    return await work(username, password);
-  } finally {
-    await ctx.store.transaction((tx) => deleteAccount(tx, account.id));
-  }
-}
-
-async function checkChatLogin(config: Config, ctx: Context | null, service: Service | null, given: HostPort | undefined): Promise<Check[]> {
-  const name = 'chat login';
-  const { chatDomain } = config;
-  if (chatDomain === '') return [ok(name, 'Not needed: DX_CHAT_DOMAIN is empty.')];
-  if (!ctx) return [warn(name, 'Not tried, because the database is not ready.', 'Mend that first.')];
-  if (!service) return [warn(name, 'Not tried, because diaspora-x does not run.', 'dx serve')];
-  const isPrivate = !given && (await hasPrivateProsody(config));
-  const server = given ?? (isPrivate ? { host: '127.0.0.1', port: config.xmppPort } : await chatServerOf(chatDomain));
-  const where = `${chatDomain} on ${at(server)}`;
-  try {
-    return await withThrowAway(ctx, async (username, password) => {
-      const checks: Check[] = [];
-      const right = await probeLogin(server, chatDomain, username, password);
-      if (right.plainWithoutTls && !isLoopback(server.host)) {
-        checks.push(bad('chat encryption', `${where} takes passwords without encryption.`, 'Prosody: c2s_require_encryption = true. ejabberd: starttls_required: true.'));
-      } else if (right.certificateFault && !isLoopback(server.host)) {
-        checks.push(warn('chat encryption', `The certificate of ${where} is not trusted: ${right.certificateFault}.`, 'Chat apps will warn or refuse: get a certificate for this domain.'));
-      }
-      if (right.mechanisms.includes('X-OAUTH2')) checks.push(warn('chat mechanisms', `${where} offers X-OAUTH2, which goes past app passwords.`, 'ejabberd: disable_sasl_mechanisms: ["X-OAUTH2"].'));
-      if (right.outcome === 'no-plain') return [...checks, bad(name, `${where} does not offer PLAIN (it offers: ${right.detail}).`, 'It does not ask diaspora-x for logins yet: see dx snippet prosody.')];
-      if (right.outcome !== 'in') {
-        return [...checks, bad(name, `${where} refused a fresh app password (${right.detail}).`, 'It does not ask diaspora-x, or with another secret: compare with dx snippet prosody, and look into its log. If its accounts are its own, set DX_CHAT_DOMAIN= (empty).')];
-      }
-      const wrong = await probeLogin(server, chatDomain, username, password.replace(/^./, (first) => (first === 'a' ? 'b' : 'a')));
-      if (wrong.outcome === 'in') return [...checks, bad(name, `${where} lets a wrong password in.`, 'It does not ask diaspora-x: see dx snippet. Until that is mended set DX_CHAT_DOMAIN= (empty), for anyone may act for anyone.')];
-      const text = `${where}: a fresh app password logs in (${right.tookMs} ms), a wrong one does not.`;
-      return [...checks, right.tookMs > SLOW_LOGIN_MS ? warn(name, text, 'That is slow: is the machine busy?') : ok(name, text)];
-    });
-  } catch (error) {
-    return [bad(name, `${where}: ${said(error)}.`, 'Is the chat server running? If its clients connect elsewhere, say so with --chat-server HOST:PORT.')];
   }
 }
 

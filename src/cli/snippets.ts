@@ -89,14 +89,17 @@ export const EJABBERD_FILES = {
   snippet: '/etc/ejabberd/diaspora-x.yml',
 };
 
+/** What ejabberd starts: program and arguments, separated by blanks. */
+export const ejabberdProgram = (config: Config, { program, secret }: Pick<typeof EJABBERD_FILES, 'program' | 'secret'> = EJABBERD_FILES): string =>
+  `${process.execPath} ${program} --url http://${at(config.authListen)} --secret-file ${secret}`;
+
 function ejabberdLogins(config: Config): string {
-  const { program, secret } = EJABBERD_FILES;
   return `
 host_config:
   ${quoted(config.chatDomain)}:
     # Logins with the app passwords of diaspora-x.
     auth_method: [external]
-    extauth_program: ${quoted(`${process.execPath} ${program} --url http://${at(config.authListen)} --secret-file ${secret}`)}
+    extauth_program: ${quoted(ejabberdProgram(config))}
     # Each answers one login after the other, most of them in a few milliseconds, and takes 45 MB.
     extauth_pool_size: 4
     # A revoked password must not live on in a cache, and there are several passwords for one name.

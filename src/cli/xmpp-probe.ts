@@ -19,6 +19,9 @@ export interface LoginReport {
   encrypted: boolean;
   /** Why the certificate would not be trusted, or ''. */
   certificateFault: string;
+  /** The node of the server's caps (XEP-0115), which names the program; '' when it has none or did not let us in. */
+  software: string;
+  /** Until the server let us in, or refused. */
   tookMs: number;
 }
 
@@ -136,7 +139,7 @@ export async function probeLogin(server: HostPort, domain: string, username: str
   const started = performance.now();
   const signal = timeout();
   let socket = await dial(server, signal);
-  const report: LoginReport = { outcome: 'failed', detail: '', mechanisms: [], plainWithoutTls: false, encrypted: false, certificateFault: '', tookMs: 0 };
+  const report: LoginReport = { outcome: 'failed', detail: '', mechanisms: [], plainWithoutTls: false, encrypted: false, certificateFault: '', software: '', tookMs: 0 };
   try {
     let talk = new Talk(socket);
     const openStream = async (): Promise<string> => {
@@ -169,9 +172,12 @@ export async function probeLogin(server: HostPort, domain: string, username: str
     talk.send(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${Buffer.from(`\0${username}\0${password}`).toString('base64')}</auth>`);
     const [, failure] = await talk.until(/<success\b[^>]*>|<(?:failure|stream:error)\b[^>]*>(.*?)<\/(?:failure|stream:error)>/s, signal);
     if (failure !== undefined) return Object.assign(report, { outcome: 'refused', detail: conditionIn(failure) });
-    return Object.assign(report, { outcome: 'in' });
-  } finally {
     report.tookMs = Math.round(performance.now() - started);
+    const { mechanisms } = report;
+    report.software = /<c\b[^>]*\bnode=["']([^"']*)["']/.exec(await openStream())?.[1] ?? '';
+    return Object.assign(report, { outcome: 'in', mechanisms });
+  } finally {
+    report.tookMs ||= Math.round(performance.now() - started);
     socket.end('</stream:stream>');
     socket.destroySoon();
   }
