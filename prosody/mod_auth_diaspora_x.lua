@@ -26,6 +26,11 @@ local c2s_sessions = module:shared("/*/c2s/sessions");
 
 -- The service answers within 2 s; a longer wait would only hold the login up.
 local TIMEOUT = 5;
+-- So many questions are with the service at once; others wait here, where their time does not run yet. (What it cannot answer within 2 s it
+-- answers with "false", and when it was restarted everybody may come at the same moment.)
+local AT_ONCE = 64;
+-- If it answered less than so many seconds ago and is gone now, it is taken to be restarting: who logs in waits.
+local RESTART, KNOCK_EVERY = 10, 0.1;
 -- How long an answer about the existence of an account is believed, in seconds: a new account soon gets its messages.
 local BELIEVE = { [true] = 60, [false] = 5 };
 -- The service answers an open question at the latest after 25 s.
@@ -87,17 +92,44 @@ local function request(operation, fields, timeout, callback)
 	end);
 end
 
+-- Questions that the service has now, and those that wait for their turn.
+local asked = 0;
+local queue, first, last = {}, 1, 0;
+local answered_at = -math.huge;
+
 -- Asks the service; callback(true or false), or callback(nil) when there is no such answer.
 local function ask(operation, fields, callback)
-	request(operation, fields, TIMEOUT, function (body, code)
-		local text = code == 200 and body:match("^%s*(%a+)%s*$");
-		if text == "true" or text == "false" then
-			callback(text == "true");
-			return;
+	if asked >= AT_ONCE then
+		last = last + 1;
+		queue[last] = { operation, fields, callback };
+		return;
+	end
+	asked = asked + 1;
+	local function done(value)
+		asked = asked - 1;
+		local next_one = queue[first];
+		if next_one then
+			queue[first] = nil;
+			first = first + 1;
+			ask(next_one[1], next_one[2], next_one[3]);
 		end
-		module:log("error", "No answer to %s from %s: %s. Nobody can log in to %s until this is mended.", operation, url, why_not(body, code), host);
-		callback(nil);
-	end);
+		callback(value);
+	end
+	local function try()
+		request(operation, fields, TIMEOUT, function (body, code)
+			local text = code == 200 and body:match("^%s*(%a+)%s*$");
+			if text == "true" or text == "false" then
+				answered_at = time();
+				done(text == "true");
+			elseif code == 0 and time() - answered_at < RESTART then
+				module:add_timer(KNOCK_EVERY, try);
+			else
+				module:log("error", "No answer to %s from %s: %s. Nobody can log in to %s until this is mended.", operation, url, why_not(body, code), host);
+				done(nil);
+			end
+		end);
+	end
+	try();
 end
 
 -- The same for code that may wait (the streams of clients and servers run asynchronously).
