@@ -27,6 +27,8 @@ const LIMITS = {
   'mail-overall': { points: 1_000, duration: HOUR },
   // Opening links from mails: 256 random bits are not found, but the tries cost us.
   'link-address': { points: 60, duration: 15 * MINUTE },
+  // People whom we have not heard of, made known by one chat server.
+  'strangers-host': { points: 2_000, duration: HOUR },
   'post-account': { points: 60, duration: 5 * MINUTE },
   // Wrong app passwords: one row (label), one account name without a known row, all.
   'app-password-row': { points: 30, duration: 10 * MINUTE },

@@ -1,5 +1,6 @@
 // What comes in goes to one handler. RFC 6120 §8: each IQ of type get or set is answered once, from the very address that was asked;
 // errors and results are never answered.
+import { DomainError } from '../domain/errors.js';
 import type { Logger } from '../log.js';
 import { type Element, xml } from '../xml.js';
 import { type Jid, parseJid } from './addresses.js';
@@ -80,7 +81,8 @@ export class Dispatcher {
       else if (stanza.is('message')) await this.handlers.message(stanza, to, from);
     } catch (error) {
       this.counts.failed += 1;
-      this.log.error({ err: error, name: stanza.name, type: stanza.attrs.type }, 'a stanza handler failed');
+      // A limit, or a database that is busy, is no bug (house style of errors).
+      this.log[error instanceof DomainError ? 'warn' : 'error']({ err: error, name: stanza.name, type: stanza.attrs.type }, 'a stanza was not handled');
     }
   }
 

@@ -3,9 +3,9 @@ import type { Account } from '../domain/account.js';
 import { type Actor, handleOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Context } from '../services/context.js';
+import { takeLimits } from '../services/limits.js';
 import { actorByJid, findPerson, type Viewer } from '../services/stream.js';
 import { upsertRemoteActor } from '../store/actors.js';
-import type { Tx } from '../store/database.js';
 import { findRelationship } from '../store/relationships.js';
 import type { Jid } from './addresses.js';
 import { serviceUnavailable } from './errors.js';
@@ -49,6 +49,13 @@ export async function meet(ctx: Context, to: Jid, from: Jid): Promise<{ target: 
   return { target, asker: { jid: from, person, viewer: person ? { actorId: person.id } : 'anonymous', isOwner } };
 }
 
-/** The person behind a bare JID, made when not yet known. */
-export const notePerson = (tx: Tx, { local, domain, bare }: Jid): Promise<Actor> =>
-  upsertRemoteActor(tx, { username: local, domain, address: { protocol: 'xmpp', value: bare } });
+/**
+ * The person behind a JID with a local part, made when not yet known: each chat server may make so many people known in an hour.
+ * @throws DomainError too-many
+ */
+export async function notePerson(ctx: Context, { local, domain, bare }: Jid): Promise<Actor> {
+  const known = await actorByJid(ctx, bare);
+  if (known) return known;
+  await takeLimits(ctx, { 'strangers-host': domain });
+  return ctx.store.transaction((tx) => upsertRemoteActor(tx, { username: local, domain, address: { protocol: 'xmpp', value: bare } }));
+}

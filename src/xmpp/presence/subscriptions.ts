@@ -152,7 +152,7 @@ export class Presence {
     const known = await actorByJid(ctx, from.bare);
     // Strangers become known only by wanting something.
     if (!known && stanza !== 'subscribe') return;
-    const person = known ?? (await ctx.store.transaction((tx) => notePerson(tx, from)));
+    const person = known ?? (await notePerson(ctx, from));
     await this.#pairs.run(pairKey(actor.id, person.id), async () => {
       const send = await ctx.store.transaction(async (tx) => {
         const leg = (await findLeg(tx, actor.id, from.bare)) ?? emptyLeg(actor.id, from.bare, person.id);

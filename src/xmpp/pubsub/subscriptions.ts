@@ -22,26 +22,21 @@ const stateFor = (follower: FollowerState): PubsubSubscription['state'] => (foll
  * @throws StanzaError policy-violation + too-many-subscriptions, not-allowed + closed-node (someone without a name, where the owner is asked first)
  */
 export async function subscribe(ctx: Context, { actor, account }: Target, { jid, isOwner }: Asker, node: NodeName): Promise<PubsubSubscription> {
+  const person = isOwner || jid.local === '' ? null : await notePerson(ctx, jid);
   return ctx.store.transaction(async (tx) => {
     const existing = (await findSubscriptions(tx, { actorId: actor.id, jid: jid.bare, node }))[0];
     if (!existing && (await countSubscriptionsOf(tx, jid.bare)) >= MAX_SUBSCRIPTIONS) throw new StanzaError('wait', 'policy-violation', 'too-many-subscriptions');
-    let personId: number | null = actor.id;
     let state: PubsubSubscription['state'] = 'subscribed';
-    if (!isOwner) {
+    if (!isOwner && isFeed(node)) {
       // A server or service has no name by which the owner could let it in.
-      if (jid.local === '') {
-        if (account.askFirst && isFeed(node)) throw notAllowed('closed-node');
-        personId = null;
-      } else {
-        personId = (await notePerson(tx, jid)).id;
-        if (isFeed(node)) state = stateFor((await applyEvent(ctx, tx, actor.id, personId, 'follow')).follower);
-      }
+      if (!person && account.askFirst) throw notAllowed('closed-node');
+      if (person) state = stateFor((await applyEvent(ctx, tx, actor.id, person.id, 'follow')).follower);
     }
     const subscription = {
       actorId: actor.id,
       node,
       jid: jid.bare,
-      personId,
+      personId: isOwner ? actor.id : (person?.id ?? null),
       subid: existing?.subid ?? randomUUID(),
       state,
       pausedUntil: null,
