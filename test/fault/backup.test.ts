@@ -171,6 +171,49 @@ describe.each(['SQLite', 'PostgreSQL'])('on %s', (kind) => {
   });
 });
 
+test.each(['SQLite', 'PostgreSQL'])('a backup of an older schema is migrated where it is restored, on %s', async (kind) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dx-backup-'));
+  const place = async (name: string) => [path.join(folder, name), kind === 'SQLite' ? {} : { DX_DATABASE_URL: await createDatabase() }] as [string, Record<string, string>];
+  const [old, restored] = [await place('old'), await place('restored')];
+  const file = path.join(folder, 'saved.tar');
+  expect((await dx(...old, 'migrate')).code).toBe(0);
+  expect((await dx(...old, 'account', 'create', 'alice', '--email', 'alice@mail.test')).code).toBe(0);
+  expect((await dx(...old, 'migrate', '--revert')).code).toBe(0);
+  expect((await dx(...old, 'backup', file)).code).toBe(0);
+  expect(await dx(...restored, 'restore', file)).toEqual({ code: 0, err: expect.stringMatching(/migrated: \w+\n/) });
+  expect(await dx(...restored, 'migrate')).toEqual({ code: 0, err: expect.stringContaining('up to date') });
+  expect((await dx(...restored, 'app-password', 'create', 'alice', '--label', 'Phone')).code).toBe(0);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('the password of PostgreSQL is in no arguments, which every user of the machine sees, nor is any secret in the messages', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dx-backup-'));
+  const before = process.env.PATH!;
+  for (const program of ['pg_dump', 'pg_restore', 'tar']) {
+    writeFileSync(path.join(folder, program), `#!/bin/sh\necho "${program} $*" >> '${folder}/arguments'\necho "${program} $PGPASSWORD" >> '${folder}/environment'\nPATH='${before}' exec ${program} "$@"\n`, { mode: 0o755 });
+  }
+  const withPassword = (url: string): string => Object.assign(new URL(url), { password: 'canary of the database' }).href;
+  process.env.PATH = `${folder}:${before}`;
+  try {
+    const url = withPassword(await createDatabase());
+    const state = path.join(folder, 'state');
+    expect(await dx(state, { DX_DATABASE_URL: url }, 'migrate')).toMatchObject({ code: 0 });
+    const saved = await dx(state, { DX_DATABASE_URL: url }, 'backup', path.join(folder, 'saved.tar'));
+    const restored = await dx(path.join(folder, 'other'), { DX_DATABASE_URL: withPassword(await createDatabase()) }, 'restore', path.join(folder, 'saved.tar'));
+    expect([saved.code, restored.code, restored.err]).toEqual([0, 0, expect.stringContaining('restored')]);
+    const given = readFileSync(path.join(folder, 'arguments'), 'utf8');
+    expect(given.split('\n').map((line) => line.split(' ')[0])).toEqual(['pg_dump', 'tar', 'tar', 'tar', 'pg_restore', '']);
+    expect(readFileSync(path.join(folder, 'environment'), 'utf8')).toContain('pg_dump canary of the database\n');
+    for (const text of [given, saved.err, restored.err]) {
+      expect(text).not.toContain('canary');
+      for (const key of ['secret', 'auth-secret']) expect(text).not.toContain(readFileSync(path.join(state, key), 'utf8').trim());
+    }
+  } finally {
+    process.env.PATH = before;
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test('a backup of one kind of database is not restored into the other', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'dx-backup-'));
   const file = path.join(folder, 'saved.tar');
