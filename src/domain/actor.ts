@@ -1,4 +1,4 @@
-import type { ProtocolName } from './protocol.js';
+export type ProtocolName = 'xmpp' | 'diaspora' | 'activitypub';
 
 /** What a person tells about themselves. `summary` is plain text. */
 export interface Profile {

@@ -1,7 +1,5 @@
-import type { Actor } from './actor.js';
+import type { Actor, ProtocolName } from './actor.js';
 import type { Activity } from './activity.js';
-
-export type ProtocolName = 'xmpp' | 'diaspora' | 'activitypub';
 
 /** The small interface that every protocol folder implements. More of it (discover, read) comes with what needs it. */
 export interface Protocol {

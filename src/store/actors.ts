@@ -1,5 +1,5 @@
 import type { Actor, Address, Profile } from '../domain/actor.js';
-import type { ProtocolName } from '../domain/protocol.js';
+import type { ProtocolName } from '../domain/actor.js';
 import type { Db, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import { type ActorRow, ActorSchema, type AddressRow, AddressSchema } from './schema/actors.js';

@@ -1,6 +1,6 @@
 import type { Activity } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
-import type { ProtocolName } from '../domain/protocol.js';
+import type { ProtocolName } from '../domain/actor.js';
 import type { Db, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import { ActivitySchema, type Delivery, DeliverySchema, type DeliveryState } from './schema/ledger.js';

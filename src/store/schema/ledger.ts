@@ -1,7 +1,7 @@
 import { EntitySchema } from 'typeorm';
 import type { Activity } from '../../domain/activity.js';
 import type { Guid } from '../../domain/guid.js';
-import type { ProtocolName } from '../../domain/protocol.js';
+import type { ProtocolName } from '../../domain/actor.js';
 import { type Columns, integer, key, nullable, text, time, varchar } from './columns.js';
 
 export const ActivitySchema = new EntitySchema<Activity>({
