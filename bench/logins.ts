@@ -1,0 +1,167 @@
+// Chat logins of 1,000 accounts with app passwords through ejabberd and Prosody: first, again, after our restart, and beside posting.
+import bcrypt from 'bcrypt';
+import { freePort, type RunningServer } from '../test/support/servers/index.js';
+import { BulkClients } from './support/bulk-clients.js';
+import { type Login, makeAccounts } from '../test/support/bulk-accounts.js';
+import { CHAT, chatEjabberd, chatProsody, YES } from './support/chat-servers.js';
+import { median, printMachine, printTable, quantile } from './support/figures.js';
+import { type LoginRun, logInAll } from '../test/support/bulk-logins.js';
+import { type Service, startService } from './support/service.js';
+
+const MB = 'urn:xmpp:microblog:0';
+const FIRST_ROUNDS = 5;
+const AGAIN_ROUNDS = 5;
+const STORM_ROUNDS = 5;
+const PARTS = ['first', 'restart', 'again', 'posting'] as const;
+
+const rows: string[][] = [['figure', 'ours', 'baseline', 'ratio', 'goal']];
+/** `median (min–max)` a second. */
+const rate = (values: number[]) => `${median(values).toFixed(0)}/s (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`;
+const millis = (value: number) => `${value.toFixed(1)} ms`;
+const failed = ({ outcomes }: LoginRun) => outcomes.refused + outcomes.closed + outcomes['timed out'];
+
+export async function run([count = '1000', only]: string[]): Promise<void> {
+  const accounts = Number(count);
+  const parts = only ? only.split(',') : PARTS;
+  printMachine();
+  const env = { DX_CHAT_DOMAIN: CHAT, DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`, DX_AUTH_SECRET: 'auth-secret-of-the-bench' };
+  const ejabberd = await chatEjabberd(env, ['social.test']);
+  const prosody = await chatProsody(env);
+  const service = await startService({ host: ejabberd.host, port: ejabberd.componentPort, domain: 'social.test', secret: ejabberd.componentSecret }, CHAT, env);
+  try {
+    const sets = await makeAccounts(`sqlite:${service.env.DX_STATE_DIR}/diaspora-x.sqlite`, 'social.test', accounts, 2 + FIRST_ROUNDS + STORM_ROUNDS);
+    const take = () => sets.pop()!;
+    const usual = take();
+    // Both servers, both domains and the service have done this before.
+    for (const server of [ejabberd, prosody]) for (const domain of [CHAT, YES]) await logIn(server, domain, usual, 8);
+
+    if (parts.includes('first')) await measureFirst(ejabberd, take);
+    if (parts.includes('again')) for (const server of [ejabberd, prosody]) for (const atOnce of [1, 8]) await measureAgain(server, usual, atOnce);
+    if (parts.includes('restart')) for (const server of [ejabberd, prosody]) await measureRestart(service, server, usual);
+    if (parts.includes('posting')) await measurePosting(service, ejabberd, take);
+  } finally {
+    await service.destroy();
+    await ejabberd.destroy();
+    await prosody.destroy();
+  }
+  console.log(`${accounts} accounts; a login is TCP, stream, PLAIN, stream, bind; no TLS; median (min–max) of rounds, interleaved with the baseline's`);
+  printTable(rows);
+}
+
+/** Logs all in and out again. */
+async function logIn(server: RunningServer, domain: string, logins: Login[], atOnce: number): Promise<LoginRun> {
+  const run = await logInAll({ host: server.host, port: server.c2sPort, domain }, logins, atOnce);
+  await run.close();
+  return run;
+}
+
+/** bcrypt itself, on all cores, at the cost of app passwords. */
+async function bcryptRate(runs: number): Promise<number> {
+  const hash = await bcrypt.hash('some secret of the bench', 6);
+  let left = runs;
+  const from = performance.now();
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (left-- > 0) await bcrypt.compare('some secret of the bench', hash);
+    }),
+  );
+  return (runs / (performance.now() - from)) * 1000;
+}
+
+async function measureFirst(server: RunningServer, take: () => Login[]): Promise<void> {
+  const ours: number[] = [];
+  const baseline: number[] = [];
+  let bad = 0;
+  for (let round = 0; round < FIRST_ROUNDS; round++) {
+    baseline.push(await bcryptRate(1_000));
+    const run = await logIn(server, CHAT, take(), 8);
+    bad += failed(run);
+    ours.push(run.perSecond);
+  }
+  rows.push([`first login, ${server.name}, 8 at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `bcrypt alone ${rate(baseline)}`, (median(ours) / median(baseline)).toFixed(2), '≥ 0.8, ≥ 300/s']);
+}
+
+async function measureAgain(server: RunningServer, logins: Login[], atOnce: number): Promise<void> {
+  const ours: number[] = [];
+  const baseline: number[] = [];
+  let bad = 0;
+  for (let round = -1; round < AGAIN_ROUNDS; round++) {
+    const [yes, run] = [await logIn(server, YES, logins, atOnce), await logIn(server, CHAT, logins, atOnce)];
+    bad += failed(run) + failed(yes);
+    if (round < 0) continue;
+    baseline.push(yes.perSecond);
+    ours.push(run.perSecond);
+  }
+  rows.push([`again within the hour, ${server.name}, ${atOnce} at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `nobody looks ${rate(baseline)}`, (median(ours) / median(baseline)).toFixed(2), '≥ 0.8']);
+}
+
+/** Everyone at the same moment, and nobody's password has been verified since the start. */
+async function measureRestart(service: Service, server: RunningServer, logins: Login[]): Promise<void> {
+  await service.stop();
+  await service.start();
+  const run = await logIn(server, CHAT, logins, logins.length);
+  const { in: inside, refused, closed, 'timed out': timedOut } = run.outcomes;
+  rows.push([
+    `after our restart, ${server.name}, all at once`,
+    `${inside} in, ${refused} refused, ${closed} closed, ${timedOut} timed out`,
+    '',
+    `last after ${(run.wallMs / 1000).toFixed(1)} s, p50 ${(quantile(run.tookMs, 0.5) / 1000).toFixed(1)} s`,
+    'none refused',
+  ]);
+}
+
+const POSTS_A_ROUND = 150;
+const POSTS_PER_SECOND = 50;
+
+/** Posts on a fixed beat, in quiet rounds and in rounds in which everyone logs in for the first time. */
+async function measurePosting(service: Service, server: RunningServer, take: () => Login[]): Promise<void> {
+  const alice = await service.author('alice');
+  const [follower] = take();
+  const bob = await BulkClients.connect({ host: server.host, port: server.c2sPort, domain: CHAT, usernames: [follower!.username], password: follower!.password });
+  await bob.each((jid) => `<iq type='set' id='sub' to='${alice.jid}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='${MB}' jid='${jid}'/></pubsub></iq>`, 'subscribed');
+  let n = 0;
+  const postSome = async (accepted: number[], events: number[]) => {
+    const from = performance.now();
+    for (let index = 0; index < POSTS_A_ROUND; index++) {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, from + index * (1000 / POSTS_PER_SECOND) - performance.now())));
+      const event = bob.allReceive(`event-${++n}-end`);
+      const { sentAt, tookMs } = await alice.post(`event-${n}-end ${'lorem ipsum '.repeat(20)}`);
+      accepted.push(tookMs);
+      events.push((await event) - sentAt);
+    }
+  };
+  await postSome([], []);
+  const quiet = { accepted: [] as number[], events: [] as number[] };
+  const first = { accepted: [] as number[], events: [] as number[] };
+  const again = { accepted: [] as number[], events: [] as number[] };
+  /** Logs in for as long as the posts last. */
+  const storm = async (figures: typeof quiet, logins: Login[]) => {
+    let posting = true;
+    const storming = (async () => {
+      while (posting) await logIn(server, CHAT, logins.slice(1), 8);
+    })();
+    await postSome(figures.accepted, figures.events);
+    posting = false;
+    await storming;
+  };
+  for (let round = 0; round < STORM_ROUNDS; round++) {
+    await postSome(quiet.accepted, quiet.events);
+    const logins = take();
+    await storm(first, logins);
+    await postSome(quiet.accepted, quiet.events);
+    await storm(again, logins);
+  }
+  for (const [what, figures] of [
+    ['first logins', first],
+    ['logins again', again],
+  ] as const) {
+    for (const [name, key] of [
+      ['POST /posts', 'accepted'],
+      ['event at the client', 'events'],
+    ] as const) {
+      const [ours, calm] = [quantile(figures[key], 0.99), quantile(quiet[key], 0.99)];
+      rows.push([`${name} beside a storm of ${what}, p99`, `${millis(ours)} (p50 ${millis(median(figures[key]))})`, `quiet ${millis(calm)} (p50 ${millis(median(quiet[key]))})`, (ours / calm).toFixed(2), '≤ 2']);
+    }
+  }
+  bob.end();
+}

@@ -1,0 +1,96 @@
+// The service is restarted while people log in at real chat servers: nobody is refused, neither then nor when everybody comes back to a service
+// that has verified nothing yet.
+import { connect } from 'node:net';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+// @ts-expect-error plain JavaScript
+import { buildEjabberdAuth } from '../../scripts/build.mjs';
+import { type Login, makeAccounts } from '../support/bulk-accounts.js';
+import { logInAll } from '../support/bulk-logins.js';
+import { startChatEjabberd } from '../support/servers/chat-ejabberd.js';
+import { freePort, type RunningServer, SERVERS, type ServerName, startProsody } from '../support/servers/index.js';
+import { type Service, startService } from '../support/service-process.js';
+
+const CHAT = 'chat.storm.test';
+const SOCIAL = 'social.storm.test';
+const ACCOUNTS = 200;
+/** ejabberd-auth has 1.8 s for a login, our module for Prosody 10 s: a restart must be quicker for nobody to notice. */
+const PATIENCE_MS: Record<ServerName, number> = { prosody: 8_000, ejabberd: 1_400 };
+
+const startServer: Record<ServerName, (env: Record<string, string>) => Promise<RunningServer>> = {
+  prosody: (env) => startProsody({ chatDomains: [], componentDomains: [SOCIAL], authChats: [{ domain: CHAT, listen: env.DX_AUTH_LISTEN!, secret: env.DX_AUTH_SECRET! }] }),
+  ejabberd: async (env) => startChatEjabberd({ ...env, DX_CHAT_DOMAIN: CHAT }, (await buildEjabberdAuth()) as string, { componentDomains: [SOCIAL] }),
+};
+
+describe.each(SERVERS)('through %s', (name) => {
+  let server: RunningServer;
+  let service: Service;
+  let logins: Login[];
+  let authPort: number;
+  beforeAll(async () => {
+    const env = { DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`, DX_AUTH_SECRET: 'auth-secret-of-this-test' };
+    server = await startServer[name](env);
+    service = await startService({ domain: SOCIAL, host: server.host, port: server.componentPort, secret: server.componentSecret }, { chatDomain: CHAT, env });
+    authPort = Number(env.DX_AUTH_LISTEN.split(':')[1]);
+    [logins] = (await makeAccounts(`sqlite:${path.resolve(service.database)}`, SOCIAL, ACCOUNTS, 1)) as [Login[]];
+  });
+  afterAll(async () => {
+    await service?.destroy();
+    await server?.destroy();
+  });
+
+  const logIn = async (some: Login[], atOnce: number) => {
+    const run = await logInAll({ host: server.host, port: server.c2sPort, domain: CHAT }, some, atOnce);
+    await run.close();
+    return run.outcomes;
+  };
+  const all = (count: number) => ({ in: count, refused: 0, closed: 0, 'timed out': 0 });
+
+  const answers = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(authPort, '127.0.0.1');
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+
+  /** Restarts the service, and logs in all the while. @returns for how long nobody listened for chat servers */
+  async function restart(outcomes: object[]): Promise<number> {
+    let restarting = true;
+    let goneMs = 0;
+    const watching = (async () => {
+      for (let from = performance.now(); restarting; from = performance.now()) {
+        const there = await answers();
+        await pause(5);
+        if (!there) goneMs += performance.now() - from;
+      }
+    })();
+    const logging = (async () => {
+      while (restarting) outcomes.push(await logIn(logins.slice(0, 20), 4));
+    })();
+    await service.stop();
+    await service.start();
+    restarting = false;
+    await Promise.all([watching, logging]);
+    return goneMs;
+  }
+
+  test('nobody is refused while the service restarts', async () => {
+    expect(await logIn(logins.slice(0, 20), 4)).toEqual(all(20));
+    for (let attempt = 1; ; attempt++) {
+      const outcomes: object[] = [];
+      const goneMs = await restart(outcomes);
+      // On a machine that has too much else to do the restart itself is too slow: that says nothing.
+      if (goneMs > PATIENCE_MS[name] && attempt < 4) continue;
+      expect(goneMs).toBeLessThan(PATIENCE_MS[name]);
+      expect(goneMs).toBeGreaterThan(0);
+      expect(outcomes).toEqual(outcomes.map(() => all(20)));
+      return;
+    }
+  });
+
+  test(`${ACCOUNTS} accounts that all come back at once, after it, get in`, async () => {
+    await service.stop();
+    await service.start();
+    expect(await logIn(logins, ACCOUNTS)).toEqual(all(ACCOUNTS));
+  });
+});
