@@ -115,9 +115,10 @@ export const KEYS = {
     schema: url(['http:', 'https:'], 'http://127.0.0.1:5280/api'),
     default: '(none)',
     computed: true,
-    meaning: "ejabberd's mod_http_api; kept for ending chat sessions on revocation, which comes with a later version.",
+    secret: true,
+    meaning: "ejabberd's mod_http_api, to end chat sessions on revocation; dx snippet ejabberd sets it up, with a path that is its key.",
   },
-  DX_EJABBERD_API_TOKEN: { schema: z.string().min(1), default: '(none)', computed: true, secret: true, meaning: 'The token for it.' },
+  DX_EJABBERD_API_TOKEN: { schema: z.string().min(1), default: '(none)', computed: true, secret: true, meaning: 'A token of ejabberd for it (Bearer), where it wants one.' },
   DX_LOG_LEVEL: { schema: z.enum(LOG_LEVELS, `write one of ${LOG_LEVELS.join(', ')}`), default: 'info', meaning: 'How much is logged.' },
   DX_XMPP_PORT: { schema: port, default: '5222', meaning: 'The client port of the private Prosody.' },
 } satisfies Record<string, Key>;
@@ -293,7 +294,8 @@ export function describeConfig(config: Config): Record<string, string> {
     DX_REGISTRATION: config.registration,
     DX_TRUST_PROXY: config.trustProxy,
     DX_RATE_LIMITS: config.rateLimits ? 'on' : 'off',
-    DX_EJABBERD_API_URL: config.ejabberdApi?.url ?? '',
+    // Its path is a key (dx snippet ejabberd), unless it is the usual one.
+    DX_EJABBERD_API_URL: config.ejabberdApi?.url.replace(/^([a-z]+:\/\/)(?:[^/@]*@)?([^/]*)\/(?!api\/?$).+$/, `$1$2/${hidden}`) ?? '',
     DX_EJABBERD_API_TOKEN: config.ejabberdApi?.token ? hidden : '',
     DX_LOG_LEVEL: config.logLevel,
     DX_XMPP_PORT: String(config.xmppPort),

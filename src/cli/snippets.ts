@@ -25,12 +25,22 @@ function component(config: Config): HostPort & { secret: string } {
   const kept = path.join(config.stateDir, 'prosody', 'component-url');
   const isPrivate = config.component !== null && existsSync(kept) && readFileSync(kept, 'utf8').trim() === `xmpp://${at(config.component)}`;
   if (config.component && !isPrivate) return config.component;
-  // Derived, so that it is the same each time this is printed.
-  return { host: '127.0.0.1', port: 5347, secret: createHmac('sha256', config.secret).update('component secret for a snippet').digest('hex') };
+  return { host: '127.0.0.1', port: 5347, secret: derived(config, 'component secret for a snippet') };
 }
 
 /** What the server listens on, to be reached under that host name. */
 const interfaceOf = (host: string): string => (isIP(host) ? host : host === 'localhost' ? '127.0.0.1' : '0.0.0.0');
+
+/** Derived, so that it is the same each time this is printed. */
+const derived = (config: Config, what: string): string => createHmac('sha256', config.secret).update(what).digest('hex');
+
+/**
+ * Where ejabberd takes orders to end sessions: as it is set, else to be set on both sides. The path is the key to it, because ejabberd knows no other
+ * that works without a command of its own being run.
+ */
+function ejabberdApi(config: Config): URL {
+  return new URL(config.ejabberdApi?.url ?? `http://127.0.0.1:5285/${derived(config, 'path of ejabberd API for a snippet').slice(0, 32)}/api`);
+}
 
 /** What must stand in this program's own configuration for the snippet to fit. */
 function ourSide(config: Config, mark: string, chatDomain: string): string {
@@ -46,23 +56,41 @@ function ourSide(config: Config, mark: string, chatDomain: string): string {
     .join('\n');
 }
 
+/** Where the snippet expects what it names. */
+export const PROSODY_FILES = {
+  modules: '/usr/local/lib/diaspora-x/prosody',
+  snippet: '/etc/prosody/conf.d/diaspora-x.cfg.lua',
+};
+
 function prosody(config: Config): string {
   const { host, port, secret } = component(config);
   const chat =
     config.chatDomain === ''
       ? `-- DX_CHAT_DOMAIN is empty: no chat logins are checked by diaspora-x.
 `
-      : `-- Logins with the app passwords of diaspora-x. The folder, and this file with its secrets, must be readable for the user "prosody".
-plugin_paths = { ${quoted(path.join(programFolder(), 'prosody'))} }
+      : `-- Where the module is. If plugin_paths stands elsewhere already, add the folder there instead: only one of them counts.
+plugin_paths = { ${quoted(PROSODY_FILES.modules)} }
 
+-- Logins with the app passwords of diaspora-x.
 VirtualHost ${quoted(config.chatDomain)}
 	authentication = "diaspora_x"
 	diaspora_x_auth_url = ${quoted(`http://${at(config.authListen)}`)}
 	diaspora_x_auth_secret = ${quoted(config.authSecret)}
 ${config.domain.endsWith(`.${config.chatDomain}`) ? '' : `	-- Not a subdomain, so it must be named for chat apps to find it.\n	disco_items = { { ${quoted(config.domain)}, "diaspora-x" } }\n`}`;
-  return `-- diaspora-x for Prosody 0.12 or later: save as /etc/prosody/conf.d/diaspora-x.cfg.lua (chmod 640, group prosody), then restart Prosody.
--- A VirtualHost ${quoted(config.chatDomain || 'of yours')} that stands elsewhere must go: each host is set in one place.
-${ourSide(config, '--', config.chatDomain)}
+  const { modules, snippet } = PROSODY_FILES;
+  const withLogins = config.chatDomain !== '';
+  return `-- diaspora-x for Prosody 0.12 or later. docs/prosody.md tells more.
+-- 1. As root, save this as ${snippet}, for it holds secrets:
+--      bin/dx snippet prosody | install -m 640 -g prosody /dev/stdin ${snippet}
+${
+  withLogins
+    ? `-- 2. Install the module that checks logins:
+--      install -D -m 644 -t ${modules} ${path.join(programFolder(), 'prosody', 'mod_auth_diaspora_x.lua')}
+-- 3. A VirtualHost ${quoted(config.chatDomain)} that stands elsewhere must go: each host is set in one place.
+-- 4. Restart Prosody.`
+    : `-- 2. Restart Prosody. Its accounts are its own: a DX_CHAT_DOMAIN that is set has its logins checked by diaspora-x.`
+}
+${ourSide(config, '--', config.chatDomain)}${withLogins ? `\n--   DX_AUTH_LISTEN=${at(config.authListen)}\n--   DX_AUTH_SECRET=${config.authSecret}` : ''}
 
 -- Makes sending to many 2.5 to 5 times faster.
 gc = { mode = "incremental", threshold = 200, speed = 500 }
@@ -94,7 +122,24 @@ export const ejabberdProgram = (config: Config, { program, secret }: Pick<typeof
   `${process.execPath} ${program} --url http://${at(config.authListen)} --secret-file ${secret}`;
 
 function ejabberdLogins(config: Config): string {
-  return `
+  const { hostname, port, pathname } = ejabberdApi(config);
+  return `  -
+    # Here diaspora-x ends open sessions when a password is revoked. Who does not know the path can do nothing here, and who knows it nothing else.
+    port: ${port || 80}
+    ip: ${quoted(interfaceOf(hostname))}
+    module: ejabberd_http
+    tag: "diaspora-x"
+    request_handlers:
+      ${quoted(pathname.replace(/\/+$/, ''))}: mod_http_api
+
+api_permissions:
+  "diaspora-x":
+    from:
+      - tag: "diaspora-x"
+    who:
+      ip: 127.0.0.1/8
+    what: [kick_user]
+
 host_config:
   ${quoted(config.chatDomain)}:
     # Logins with the app passwords of diaspora-x.
@@ -131,7 +176,7 @@ ${
 # 5. Restart ejabberd.`
     : `# 3. Restart ejabberd. Its accounts are its own: a DX_CHAT_DOMAIN that is set has its logins checked by diaspora-x.`
 }
-${ourSide(config, '#', config.chatDomain)}${withLogins ? `\n#   DX_AUTH_LISTEN=${at(config.authListen)}\n#   DX_AUTH_SECRET=${config.authSecret}` : ''}
+${ourSide(config, '#', config.chatDomain)}${withLogins ? `\n#   DX_AUTH_LISTEN=${at(config.authListen)}\n#   DX_AUTH_SECRET=${config.authSecret}\n#   DX_EJABBERD_API_URL=${ejabberdApi(config).href}` : ''}
 
 listen:
   -

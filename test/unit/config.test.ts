@@ -93,10 +93,11 @@ test.each([
 test('no chat domain is a choice', () => expect(loadConfig({ DX_CHAT_DOMAIN: '' }, directory).chatDomain).toBe(''));
 
 test('what is shown of the configuration has every key and no secret', () => {
-  const config = loadConfig({ DX_DATABASE_URL: 'postgres://dx:canary@localhost/dx', DX_SECRET: 'canary-canary-canary' }, directory);
+  const config = loadConfig({ DX_DATABASE_URL: 'postgres://dx:canary@localhost/dx', DX_SECRET: 'canary-canary-canary', DX_EJABBERD_API_URL: 'http://127.0.0.1:5285/canary/api' }, directory);
   const shown = describeConfig(config);
   expect(Object.keys(shown).sort()).toEqual(Object.keys(KEYS).sort());
   expect(JSON.stringify(shown)).not.toContain('canary');
+  expect(describeConfig(loadConfig({ DX_EJABBERD_API_URL: 'http://127.0.0.1:5280/api' }, directory)).DX_EJABBERD_API_URL).toBe('http://127.0.0.1:5280/api');
 });
 
 test('docs/config.md says what the code does (npm run docs writes it)', () => {

@@ -128,6 +128,126 @@ describe('the endpoint for chat servers', () => {
     expect(status).toBe(413);
   });
 
+  describe('the requests of other servers, byte for byte', () => {
+    /** Sends them one after another on one connection, as their pools do. @returns status and body of each */
+    async function exchange(...requests: string[]): Promise<string[]> {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      const answers: string[] = [];
+      for (const each of requests) {
+        answers.push(
+          await new Promise<string>((resolve, reject) => {
+            let heard = '';
+            socket.removeAllListeners('data').on('data', (chunk) => {
+              heard += chunk;
+              const [, status, length, body] = /^HTTP\/1\.1 (\d+) .*?content-length: (\d+).*?\r\n\r\n(.*)$/is.exec(heard) ?? [];
+              if (body !== undefined && body.length >= Number(length)) resolve(`${status} ${body.trim()}`);
+            });
+            socket.once('error', reject).once('close', () => reject(new Error('closed')));
+            socket.write(Buffer.from(each, 'utf8'));
+          }),
+        );
+      }
+      socket.destroy();
+      return answers;
+    }
+    const basic = `Authorization: Basic ${Buffer.from(`dx:${SECRET}`).toString('base64')}`;
+
+    // ejabberd_auth_http of ejabberd-contrib and MongooseIM: GET with the fields in this order, the password empty where none is asked; writing by POST.
+    // The http_uri:encode of older ones leaves bytes above 127 as they are.
+    const erlang = (operation: string, pass = '') => `GET /auth/${operation}?user=alice&server=chat.test&pass=${pass} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n${basic}\r\n\r\n`;
+    const erlangPost = (operation: string, body: string) =>
+      `POST /auth/${operation} HTTP/1.1\r\nContent-Length: ${body.length}\r\nHost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\n${basic}\r\n\r\n${body}`;
+    test('ejabberd_auth_http', async () => {
+      const answers = await exchange(
+        erlang('user_exists'),
+        erlang('check_password', password),
+        erlang('check_password', encodeURIComponent('a:b&c=d e')),
+        erlang('check_password', encodeURIComponent(password.replaceAll('-', '–'))),
+      );
+      expect(answers).toEqual(['200 true', '200 true', '200 false', '200 true']);
+      // A byte above 127 is no URL: refused, which they take for a no.
+      await expect(exchange(erlang('check_password', 'päßwort'))).rejects.toThrow('closed');
+      expect(await exchange(erlang('check_password', password))).toEqual(['200 true']);
+      expect((await exchange(erlang('get_password')))[0]).toMatch(/^404 /);
+      for (const operation of ['register', 'remove_user', 'set_password']) expect((await exchange(erlangPost(operation, 'user=alice&server=chat.test&pass=new')))[0]).toMatch(/^405 /);
+    });
+
+    // Prosody's mod_auth_http: fields in any order, form-encoded (blank as +), Host without a port, an answer with or without a line end.
+    test("Prosody's mod_auth_http", async () => {
+      const get = (operation: string, query: string) => `GET /auth/${operation}?${query} HTTP/1.1\r\nAuthorization: Basic ${basic.slice('Authorization: Basic '.length)}\r\nUser-Agent: Prosody XMPP Server\r\nHost: 127.0.0.1\r\n\r\n`;
+      const answers = await exchange(
+        get('user_exists', 'server=chat.test&user=alice'),
+        get('check_password', `pass=${password.replaceAll('-', '+')}&server=chat.test&user=alice`),
+        get('check_password', 'server=chat.test&pass=a%3ab%2bc&user=alice'),
+      );
+      expect(answers).toEqual(['200 true', '200 true', '200 false']);
+    });
+  });
+
+  test('one look into the database for whoever is asked about', async () => {
+    const queries: string[] = [];
+    const counted = { ...ctx, store: Object.assign(Object.create(ctx.store), ctx.store, { query: (sql: string, params: unknown[]) => (queries.push(sql), ctx.store.query(sql, params)) }) } as TestContext;
+    const [other, otherUrl] = await open(counted);
+    const asks = async (user: string) => {
+      queries.length = 0;
+      await (await fetch(`${otherUrl}/auth/user_exists?${new URLSearchParams({ user, server: 'chat.test' })}`, { headers: { authorization: authorization() } })).text();
+      return queries.length;
+    };
+    for (const user of ['alice', 'nobody', 'sue', 'penny', '', 'no such name', 'x'.repeat(5_000)]) expect([user, await asks(user)]).toEqual([user, 1]);
+    other.close();
+    other.closeAllConnections();
+  });
+
+  describe('news', () => {
+    const news = async (fields: Fields = {}) => (await (await post('events', { server: 'chat.test', ...fields })).text()).split('\n').slice(0, -1);
+    const cursorNow = async () => (await news({ all: '1' }))[0]!.replace('cursor ', '');
+
+    test('a server that waits hears at once who came, who went and whose sessions end', async () => {
+      let since = await cursorNow();
+      const next = async () => {
+        const [cursor, ...lines] = await news({ since });
+        since = cursor!.replace('cursor ', '');
+        return lines;
+      };
+      const coming = next();
+      const { account } = await createAccount(ctx, { username: 'newcomer', email: 'newcomer@mail.test' });
+      expect(await coming).toEqual(['user newcomer']);
+      const going = next();
+      await suspendAccount(ctx, account);
+      expect(await going).toEqual(['end newcomer', 'gone newcomer']);
+    });
+
+    test('whoever stands on a line that is not there is told that something may be missing', async () => {
+      const [cursor, ...lines] = await news({ since: '12345.678' });
+      expect(cursor).toMatch(/^cursor \d+\.\d+$/);
+      expect(lines).toEqual(['missed', 'names', 'user alice']);
+    });
+
+    test('when the service ends, those who wait are answered', async () => {
+      const stopping = new AbortController();
+      const ending = createServer(createAuthEndpoint(ctx, stopping.signal));
+      await new Promise<void>((resolve) => ending.listen(0, '127.0.0.1', resolve));
+      const arrived = new Promise((resolve) => ending.once('request', resolve));
+      const since = await cursorNow();
+      const waiting = fetch(`http://127.0.0.1:${(ending.address() as AddressInfo).port}/auth/events`, { method: 'POST', headers: { authorization: authorization() }, body: new URLSearchParams({ server: 'chat.test', since }) });
+      await arrived;
+      stopping.abort();
+      expect(await (await waiting).text()).toBe(`cursor ${since}\n`);
+      ending.close();
+      ending.closeAllConnections();
+    });
+
+    test('it needs the secret, and says 503 when it cannot know', async () => {
+      expect((await get('events', { server: 'chat.test' }, { headers: {} })).status).toBe(401);
+      const broken = await testContext({ DX_AUTH_SECRET: SECRET });
+      const [other, otherUrl] = await open({ ...broken, store: { ...broken.store, query: () => Promise.reject(new Error('the database is away')) } });
+      expect((await fetch(`${otherUrl}/auth/events?server=chat.test&all=1`, { headers: { authorization: authorization() } })).status).toBe(503);
+      other.close();
+      other.closeAllConnections();
+      await broken.close();
+    });
+  });
+
   test('a database that fails or hangs is a no, in time', async () => {
     const broken = await testContext({ DX_AUTH_SECRET: SECRET });
     const hangs = { ...broken, store: { ...broken.store, query: () => new Promise<never>(() => {}) } };

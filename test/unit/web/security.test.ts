@@ -139,7 +139,7 @@ describe('sessions', () => {
     const answer = await alice.post('/settings/password', { current: 'another four words here', password: 'and four words once more', revoke: 'yes' });
     expect(answer.headers.location).toBe('/settings/account?done=passwordAll');
     expect(await mine()).toEqual([]);
-    expect((await alice.get(answer.headers.location)).text).toContain('all app passwords are revoked');
+    expect((await alice.get(answer.headers.location!)).text).toContain('all app passwords are revoked');
 
     await createAppPassword(site.ctx, alice.account, 'Phone');
     await alice.post('/settings/log-out-everywhere');
@@ -158,7 +158,7 @@ describe('sessions', () => {
     expect((await alice.get('/settings/app-passwords')).text).toContain('Revoke all');
     const answer = await alice.post('/settings/app-passwords/revoke-all');
     expect(answer.headers.location).toBe('/settings/app-passwords?done=revokedAll');
-    const page = (await alice.get(answer.headers.location)).text;
+    const page = (await alice.get(answer.headers.location!)).text;
     expect(/role="status"[^>]*>(?:<[^>]*>)*([^<]*)/.exec(page)?.[1]).toMatch(/^All app passwords are revoked\. The chat server cannot be told just now: .* until they connect anew\.$/);
     expect(await listAppPasswords(site.ctx, alice.account)).toEqual([]);
   });

@@ -1,0 +1,114 @@
+// What is revoked ends what is open: on real servers with the configuration that `dx snippet` prints.
+import { closeAccount, logOutEverywhere, suspendAccount } from '../../src/services/accounts.js';
+import { createAppPassword, revokeAllAppPasswords, revokeAppPassword } from '../../src/services/app-passwords.js';
+import { endsChatSessions } from '../../src/services/chat-sessions.js';
+import { BCRYPT_COST } from '../../src/services/passwords.js';
+import { CHAT, type ChatScene, SOCIAL, startChatScene } from '../support/chat-scene.js';
+import { type Installation, startInstallation } from '../support/installation.js';
+import { openSession, RawSession } from '../support/raw-session.js';
+import { SERVERS } from '../support/servers/index.js';
+
+beforeAll(() => {
+  BCRYPT_COST.web = 4;
+});
+
+describe.each(SERVERS)('on %s', (name) => {
+  let scene: ChatScene;
+  let app: Installation;
+  const startApp = async () => {
+    const url = new URL(scene.env.DX_COMPONENT_URL!);
+    app = await startInstallation({ component: { domain: SOCIAL, host: url.hostname, port: Number(url.port), secret: 'component-secret' }, chatDomain: CHAT, stateDir: scene.env.DX_STATE_DIR!, env: scene.env });
+    await app.connector!.online(10_000);
+  };
+  beforeAll(async () => {
+    scene = await startChatScene(name);
+    await startApp();
+    while (!(await endsChatSessions(app.ctx))) await new Promise((resolve) => setTimeout(resolve, 20)); // the module comes by itself
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await scene?.destroy();
+  });
+  let count = 0;
+  /** A new account with two app passwords. */
+  async function someone() {
+    const account = await app.account(`user${++count}`);
+    const [phone, laptop] = [await createAppPassword(app.ctx, account, 'Phone'), await createAppPassword(app.ctx, account, 'Laptop')];
+    return { account, phone, laptop, login: (password: string) => openSession(scene.c2sPort, CHAT, account.username, password) };
+  }
+
+  test('revoking one app password ends the sessions of the account; the other one logs in again, the revoked one never', async () => {
+    const { account, phone, laptop, login } = await someone();
+    const other = await someone();
+    const [stolen, mine, theirs] = [await login(phone.password), await login(laptop.password), await other.login(other.phone.password)];
+    await revokeAppPassword(app.ctx, account, phone.row.id);
+    expect(await stolen.closed).toMatch(/<stream:error>|<\/stream:stream>/);
+    await mine.closed;
+    await expect(login(phone.password)).rejects.toThrow('not-authorized');
+    (await login(laptop.password)).cut();
+    // The neighbour's session is untouched.
+    expect(await theirs.exchange("<iq type='get' id='still'><ping xmlns='urn:xmpp:ping'/></iq>", /id='still'|id="still"/)).toMatch(/still/);
+    theirs.cut();
+  });
+
+  test.each<[string, (of: Awaited<ReturnType<typeof someone>>) => Promise<unknown>, boolean]>([
+    ['revoking all', ({ account }) => revokeAllAppPasswords(app.ctx, account), false],
+    ['suspending', ({ account }) => suspendAccount(app.ctx, account), false],
+    ['closing', ({ account }) => closeAccount(app.ctx, account), false],
+    ['logging out everywhere', ({ account }) => logOutEverywhere(app.ctx, account), true],
+    ['logging out everywhere, app passwords too,', ({ account }) => logOutEverywhere(app.ctx, account, { revokeAppPasswords: true }), false],
+  ])('%s ends open sessions', async (_, end, mayComeBack) => {
+    const them = await someone();
+    const session = await them.login(them.phone.password);
+    await end(them);
+    await session.closed;
+    if (mayComeBack) (await them.login(them.phone.password)).cut();
+    else await expect(them.login(them.phone.password)).rejects.toThrow('not-authorized');
+  });
+
+  test('a command in a process of its own ends them, too', async () => {
+    const { account, phone, login } = await someone();
+    const session = await login(phone.password);
+    const { openContext } = await import('../../src/cli/context.js');
+    const command = await openContext(app.config, { log: app.ctx.log });
+    await revokeAppPassword(command.ctx, account, phone.row.id);
+    await command.close();
+    await session.closed;
+  });
+
+  if (name === 'prosody') {
+    test('who has only logged in, and waits with opening the session, is out as well', async () => {
+      const { account, phone } = await someone();
+      const session = await RawSession.connect(scene.c2sPort, CHAT);
+      expect(await session.authenticate(account.username, phone.password)).toBe('success');
+      await revokeAppPassword(app.ctx, account, phone.row.id);
+      await session.closed;
+    });
+
+    test('a session that waits to be resumed is gone', async () => {
+      const { account, phone, laptop, login } = await someone();
+      const session = await login(phone.password);
+      const enabled = await session.exchange("<enable xmlns='urn:xmpp:sm:3' resume='true'/>", /<enabled[^>]*>/);
+      const id = /\bid=['"]([^'"]+)/.exec(enabled)![1];
+      session.cut();
+      await revokeAppPassword(app.ctx, account, phone.row.id);
+      const again = await RawSession.connect(scene.c2sPort, CHAT);
+      expect(await again.authenticate(account.username, laptop.password)).toBe('success');
+      expect(await again.exchange(`<resume xmlns='urn:xmpp:sm:3' h='0' previd='${id}'/>`, /<failed|<resumed/)).toContain('<failed');
+      again.cut();
+    });
+
+    test('what was revoked while the service was away from the module ends when it is back', async () => {
+      const { account, phone, login } = await someone();
+      const session = await login(phone.password);
+      await app.stop();
+      const { openContext } = await import('../../src/cli/context.js');
+      const command = await openContext(app.config, { log: app.ctx.log });
+      await revokeAppPassword(command.ctx, account, phone.row.id);
+      await command.close();
+      await startApp();
+      await session.closed;
+      await expect(login(phone.password)).rejects.toThrow('not-authorized');
+    });
+  }
+});
