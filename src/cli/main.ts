@@ -9,4 +9,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await main(process.argv.slice(2));
 // The process ends by itself when nothing is open any more. Should something be left open, it ends all the same.
-setTimeout(() => process.exit(), 2_000).unref();
+setTimeout(() => process.exit(), 1_000).unref();

@@ -18,7 +18,7 @@ import { openContext } from './context.js';
 import { createMetrics, measureChatLogins, measurePages } from './metrics.js';
 
 /** How long jobs that run get to end; what still runs then is given back. With the open requests (1 s) and the stream (2 s) it stays within 10 s. */
-const STOP_MS = 5_000;
+const STOP_MS = 4_000;
 /** How long the start waits for the XMPP server before it says "ready" without it. */
 const XMPP_WAIT_MS = 3_000;
 const SWEEP_MS = 3_600_000;
