@@ -19,3 +19,5 @@ for (const choice of document.querySelectorAll('.audience')) {
   choice.addEventListener('change', follow);
   addEventListener('pageshow', follow);
 }
+// A row of filters that is wider than the window shows the one that is chosen.
+document.querySelector('.filter [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });

@@ -190,7 +190,7 @@ export function RemoveAspectPage({ aspect: { id, name }, members, posts, isDefau
         <h1>{t.aspects.removeTitle(name)}</h1>
         <p>{t.aspects.removeMembers(members)}</p>
       </div>
-      <section class="sheet">
+      <section class="sheet stack">
         <p>{posts.all === 0 ? t.aspects.removeNoPosts : t.aspects.removePosts(posts.all)}</p>
         {posts.alone > 0 && <p>{t.aspects.removeAlone(posts.alone)}</p>}
         {isDefault && <p>{t.aspects.removeDefault}</p>}

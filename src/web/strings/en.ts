@@ -292,7 +292,7 @@ export const en = {
     aspect: 'Aspect',
     noAspect: 'None',
     older: 'Let them see older posts, too',
-    olderHelp: 'What you posted for your contacts and for these aspects before. Otherwise only what comes from now on.',
+    olderHelp: 'What you posted before for your contacts, and for an aspect you choose here. Otherwise only what comes from now on.',
     changeAspects: 'Change aspects',
     addButton: 'Add',
     yours: 'Your contacts',
