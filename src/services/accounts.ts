@@ -20,7 +20,8 @@ import { deleteTokensOf } from '../store/tokens.js';
 import { revokeAllIn } from './app-passwords.js';
 import { noteChatChange } from './chat-sessions.js';
 import type { Context } from './context.js';
-import { addressKey, knowsAddress, rememberAddress, takeLimits } from './limits.js';
+import { tellOfGuessing } from './guessing.js';
+import { addressKey, isLimited, knowsAddress, rememberAddress, takeLimits } from './limits.js';
 import { queueMail } from './mail.js';
 import { hashPassword, normalizePassword, verifyPassword } from './passwords.js';
 import { deadLink, issueToken, linkOf, peekToken, TOKEN_LIFE_MS, type TokenKind, useToken } from './tokens.js';
@@ -217,6 +218,9 @@ export async function authenticate(ctx: Context, login: string, password: string
   const giveBack = await takeLimits(ctx, {
     ...(isFriend ? {} : { 'login-overall': 'all', 'login-address': from, 'login-account': key }),
     'login-pair': `${from} ${key}`,
+  }).catch(async (error) => {
+    if (await isLimited(ctx, { 'login-account': key })) void tellOfGuessing(ctx, account, 'web');
+    throw error;
   });
   let right: boolean;
   try {

@@ -7,6 +7,7 @@ import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppP
 import type { Store, Tx } from '../store/database.js';
 import { noteChatChange, noteLetIn } from './chat-sessions.js';
 import type { Context } from './context.js';
+import { tellOfGuessing } from './guessing.js';
 import { countFailure, isLimited } from './limits.js';
 import { hashPassword, verifyPassword } from './passwords.js';
 
@@ -156,6 +157,8 @@ export async function checkAppPassword(
     const keys = usable ? { 'app-password-row': String(usable.id) } : { 'app-password-overall': 'all', 'app-password-account': name };
     if (await isLimited(ctx, keys)) {
       ctx.log.warn({ username: name, usedBy }, 'too many wrong app passwords: not looked at');
+      // Not when it is the limit over all accounts, and without waiting: the answer takes as long for a name that nobody has.
+      if (await isLimited(ctx, usable ? keys : { 'app-password-account': name })) void tellOfGuessing(ctx, account, 'chat');
       return null;
     }
     if (!(await verifyPassword('app', parsed?.secret ?? '', usable?.hash ?? null, signal?.())) || !usable || !print) {

@@ -34,6 +34,8 @@ const LIMITS = {
   'app-password-row': { points: 30, duration: 10 * MINUTE },
   'app-password-account': { points: 60, duration: 10 * MINUTE },
   'app-password-overall': { points: 6_000, duration: 10 * MINUTE },
+  // Mails that tell an owner of such tries.
+  'guessing-mail': { points: 1, duration: 24 * HOUR },
 } as const satisfies Record<string, { points: number; duration: number }>;
 
 export type LimitName = keyof typeof LIMITS;
@@ -98,9 +100,9 @@ export async function isLimited(ctx: Context, keys: Keys): Promise<boolean> {
 }
 
 /** Counts one failure against each of these limits, used up or not. */
-export async function countFailure(ctx: Context, keys: Keys): Promise<void> {
+export async function countFailure(ctx: Context, keys: Keys, times = 1): Promise<void> {
   if (!ctx.config.rateLimits) return;
-  for (const [name, key] of entriesOf(keys)) await limiter(ctx, name).penalty(digest(key), 1);
+  for (const [name, key] of entriesOf(keys)) await limiter(ctx, name).penalty(digest(key), times);
 }
 
 /**

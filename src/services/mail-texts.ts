@@ -82,6 +82,22 @@ export const MAIL_TEXTS = {
     notes: ['It was not you? Then choose a new password with the link on the log-in page, and revoke the app passwords in the settings.'],
     foot: 'It was you? Then all is well.',
   }),
+  'guessing-chat': ({ site, handle }) => ({
+    subject: `Someone guesses chat passwords of ${handle}`,
+    preview: 'None was right, and further tries are turned away.',
+    title: 'Someone guesses your chat passwords',
+    lead: ['Many wrong passwords were tried in a chat app for ', { strong: handle }, '. None of them was right, and for a while further ones are turned away.'],
+    notes: ['Your own chat apps go on. App passwords are made of so many random characters that nobody finds one by guessing.', `Does one of your apps have an old password? Then give it a new one, under Settings, App passwords on ${site}.`],
+    foot: 'You need not do anything. We write about this at most once a day.',
+  }),
+  'guessing-web': ({ site, handle }) => ({
+    subject: `Someone guesses the password of ${handle}`,
+    preview: 'None was right, and further tries are turned away for a while.',
+    title: 'Someone guesses your password',
+    lead: ['Many wrong passwords were tried on the log-in page for ', { strong: handle }, '. None of them was right, and for a while further ones are turned away.'],
+    notes: ['Where you have logged in of late, you still can.', `Is your password short, or used elsewhere too? Then change it, under Settings, Account on ${site}.`],
+    foot: 'We write about this at most once a day.',
+  }),
 } satisfies Record<string, (facts: Facts) => MailText>;
 
 export type MailTemplate = keyof typeof MAIL_TEXTS;

@@ -230,8 +230,13 @@ describe('accounts', () => {
       }
       for (let i = 0; i < 8; i++) await authenticate(limited, 'alice', 'wrong', '198.51.100.8');
       for (let i = 0; i < 4; i++) await authenticate(limited, 'alice', 'wrong', '198.51.100.9');
-      await expect(authenticate(limited, 'alice', PASSWORD, '203.0.113.1')).rejects.toMatchObject({ code: 'too-many' });
+      await limited.takeMails();
+      for (let i = 0; i < 3; i++) await expect(authenticate(limited, 'alice', PASSWORD, '203.0.113.1')).rejects.toMatchObject({ code: 'too-many' });
       expect(await authenticate(limited, 'alice', PASSWORD, '192.0.2.7')).not.toBeNull();
+      // The owner hears of it, once.
+      let mails = await limited.takeMails();
+      while (mails.length === 0) mails = await limited.takeMails();
+      expect(mails).toMatchObject([{ to: 'alice@mail.test', template: 'guessing-web' }]);
       await limited.close();
     });
 

@@ -11,6 +11,7 @@ import {
   revokeAppPassword,
   writeUses,
 } from '../../../src/services/app-passwords.js';
+import { countFailure } from '../../../src/services/limits.js';
 import { bcryptRuns, verifyPassword } from '../../../src/services/passwords.js';
 import { type TestContext, testContext } from '../../support/context.js';
 
@@ -223,6 +224,35 @@ describe('limits of app passwords', () => {
     for (let i = 0; i < 100; i++) await guess('alice');
     expect(await checkAppPassword(ctx, 'alice', used.password, 'chat')).not.toBeNull();
     expect(await checkAppPassword(ctx, 'alice', fresh.password, 'chat')).not.toBeNull();
+  });
+
+  test('the owner is told by mail, once a day, and nobody for a name that nobody has', async () => {
+    for (let i = 0; i < 60; i++) await guess('alice');
+    await writeUses(ctx);
+    expect(await ctx.takeMails()).toEqual([]);
+    await guess('alice');
+    await guess('alice');
+    let mails = await ctx.takeMails();
+    while (mails.length === 0) mails = await ctx.takeMails();
+    expect(mails).toMatchObject([{ to: 'alice@mail.test', template: 'guessing-chat', values: { username: 'alice' } }]);
+    for (let i = 0; i < 70; i++) await guess('nobody');
+    await guess('alice');
+    expect(await ctx.takeMails()).toEqual([]);
+    expect(ctx.logged().match(/the owner was told/g)).toHaveLength(1);
+  });
+
+  test('tries for many names reach the limit over all, and nobody is written to for it', async () => {
+    const password = (await createAppPassword(ctx, alice, 'Phone')).password;
+    await checkAppPassword(ctx, 'alice', password, 'chat');
+    await countFailure(ctx, { 'app-password-overall': 'all' }, 6_000);
+    const before = bcryptRuns.app;
+    expect(await guess('someone')).toBeNull();
+    expect(await guess('alice')).toBeNull();
+    expect(bcryptRuns.app).toBe(before);
+    expect(await checkAppPassword(ctx, 'alice', password, 'chat')).not.toBeNull();
+    forgetVerified(); // also from a cold cache: whoever knows the selector is no stranger
+    expect(await checkAppPassword(ctx, 'alice', password, 'chat')).not.toBeNull();
+    expect(await ctx.takeMails()).toEqual([]);
   });
 
   test('who knows the selector too can be stopped, and even then the password that was right a minute ago is right', async () => {
