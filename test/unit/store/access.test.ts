@@ -37,6 +37,8 @@ describeStores((makeStore) => {
   let authorId: number;
   let posts: Record<Audience['to'], Guid>;
   const viewers = new Map<string, Viewer>();
+  /** An aspect of each viewer's own that the author is in. */
+  const ownAspects = new Map<number, number>();
 
   beforeAll(async () => {
     store = await makeStore();
@@ -90,6 +92,9 @@ describeStores((makeStore) => {
            on conflict (actor_id, other_id) do update set following = 'on'`,
           [personId, authorId],
         );
+        const { id } = await insertAspect(tx, { ownerId: personId, name: 'people to read' });
+        await addAspectMember(tx, { aspectId: id, actorId: authorId, since: BEFORE });
+        ownAspects.set(personId, id);
       });
     }
     const make = async (audience: Audience) => (await makePost(store, authorId, audience, POSTED)).guid;
@@ -114,6 +119,8 @@ describeStores((makeStore) => {
     'list of several authors': async (viewer) => seen(guidsOf(await listVisiblePosts(store, viewer, { authorIds: [authorId, -1], limit: 10 }))),
     'list of all': async (viewer) => seen(guidsOf(await listVisiblePosts(store, viewer, { limit: 10, direction: 'oldest-first' }))),
     home: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen(guidsOf(await listHomePosts(store, viewer.actorId, { limit: 10 })))),
+    'home, of one aspect': async (viewer) =>
+      viewer === 'anonymous' ? PATHS.find!(viewer) : seen(guidsOf(await listHomePosts(store, viewer.actorId, { limit: 10, aspectId: ownAspects.get(viewer.actorId)! }))),
     subscriptions: async (viewer) => {
       const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
       return AUDIENCES.filter((_, index) => targets[index]!.subscriptions.some(({ personId }) => personId === idOf(viewer)));
