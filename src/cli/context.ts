@@ -1,7 +1,7 @@
 import type { Config } from '../config.js';
 import { createLog, type Logger } from '../log.js';
 import type { Context } from '../services/context.js';
-import { openStore } from '../store/database.js';
+import { openStore } from '../store/open.js';
 
 /** What an entry point works with: a context, and how to let go of it. */
 export interface Opened {

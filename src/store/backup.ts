@@ -6,7 +6,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import type { Logger } from 'pino';
 import { migrations } from '../../migrations/index.js';
-import { openStore } from './database.js';
+import { openStore } from './open.js';
 
 /** What a backup is of: a dump of one kind is of no use to the other. */
 export type DumpKind = 'sqlite' | 'postgres';

@@ -1,6 +1,6 @@
 // Our own process dies, at any moment (threats.md 1-3), or is asked to end while it works (21). What was accepted arrives.
 import { setTimeout as pause } from 'node:timers/promises';
-import { openStore } from '../../src/store/database.js';
+import { openStore } from '../../src/store/open.js';
 import { upsertSubscription } from '../../src/store/xmpp.js';
 import { FOLLOWER, followByPresence, heard, idsOf, items, MICROBLOG, subscribeTo } from '../support/follow.js';
 import { server } from '../support/servers/index.js';

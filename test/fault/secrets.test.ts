@@ -108,7 +108,7 @@ test('the arguments of the process hold none', () => {
 
 test('the database holds none, but hashes', async () => {
   expect(leaks(database())).toEqual([]); // with what SQLite has not written over yet
-  const { openStore } = await import('../../src/store/database.js');
+  const { openStore } = await import('../../src/store/open.js');
   const { silentLog } = await import('../support/store.js');
   const store = await openStore(`sqlite:${service.database}`, silentLog);
   const tables = await store.query<{ name: string }>("select name from sqlite_master where type = 'table'");

@@ -78,7 +78,7 @@ describe('chat logins through Prosody', () => {
     const web = createServer((request, response) => void response.end(request.url === '/readyz' ? JSON.stringify({ ready: true, parts: { component: { ok: true, text: 'connected' } } }) : 'ok'));
     await new Promise<void>((resolve) => web.listen(ctx.config.listen.port, ctx.config.listen.host, resolve));
     // Doctor opens the database by itself; here the endpoint must see the same one.
-    const { openStore } = await import('../../src/store/database.js');
+    const { openStore } = await import('../../src/store/open.js');
     const shared = await openStore(ctx.config.databaseUrl, ctx.log);
     await shared.migrate();
     const before = ctx.store;

@@ -5,7 +5,7 @@ import { hashPassword } from '../../src/services/passwords.js';
 import { insertAccount } from '../../src/store/accounts.js';
 import { insertLocalActor } from '../../src/store/actors.js';
 import { insertAppPassword } from '../../src/store/app-passwords.js';
-import { openStore } from '../../src/store/database.js';
+import { openStore } from '../../src/store/open.js';
 
 const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';
 const random = (length: number) => Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]).join('');

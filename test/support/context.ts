@@ -7,7 +7,8 @@ import type { JobPayloads } from '../../src/domain/job.js';
 import { createLog } from '../../src/log.js';
 import type { Context } from '../../src/services/context.js';
 import { sendMail } from '../../src/services/mail.js';
-import { openStore, type Store } from '../../src/store/database.js';
+import type { Store } from '../../src/store/database.js';
+import { openStore } from '../../src/store/open.js';
 
 export interface TestContext extends Context {
   /** Moves the clock. */

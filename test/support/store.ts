@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
-import { openStore, type Store } from '../../src/store/database.js';
+import type { Store } from '../../src/store/database.js';
+import { openStore } from '../../src/store/open.js';
 import { createDatabase } from './servers/postgres.js';
 
 export const silentLog = pino({ level: 'silent' });

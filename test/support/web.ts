@@ -9,7 +9,8 @@ import type { Account } from '../../src/domain/account.js';
 import { createAccount } from '../../src/services/accounts.js';
 import type { Context } from '../../src/services/context.js';
 import { sendMail } from '../../src/services/mail.js';
-import { openStore, type Store } from '../../src/store/database.js';
+import type { Store } from '../../src/store/database.js';
+import { openStore } from '../../src/store/open.js';
 import { createApp } from '../../src/web/app.js';
 
 export const PASSWORD = 'correct horse battery';

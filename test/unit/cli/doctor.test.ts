@@ -39,7 +39,7 @@ describe('dx doctor', () => {
   beforeEach(async () => {
     ctx = await testContext({ DX_PUBLIC_URL: 'http://127.0.0.1:1', DX_LISTEN: '127.0.0.1:1', DX_AUTH_LISTEN: '127.0.0.1:1' });
     config = { ...ctx.config, databaseUrl: `sqlite:${path.join(ctx.config.stateDir, 'test.sqlite')}` };
-    const { openStore } = await import('../../../src/store/database.js');
+    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     await store.migrate();
     await store.close();
@@ -65,7 +65,7 @@ describe('dx doctor', () => {
 
   test('the commits that it times leave nothing', async () => {
     await examine(config);
-    const { openStore } = await import('../../../src/store/database.js');
+    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     expect(await store.query('select * from sessions')).toEqual([]);
     await store.close();
@@ -95,7 +95,7 @@ describe('dx doctor', () => {
 
   test('waiting migrations are a warning, a newer database a failure', async () => {
     expect(await checkOf('migrations', { databaseUrl: `sqlite:${path.join(config.stateDir, 'fresh.sqlite')}` })).toMatchObject({ state: 'warn', remedy: expect.stringContaining('dx migrate') });
-    const { openStore } = await import('../../../src/store/database.js');
+    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     await store.transaction((tx) => tx.query("insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')"));
     await store.close();
