@@ -259,7 +259,7 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
         const found = await findAccountNamed(ctx, username);
         for (const id of ids ?? []) await revokeAppPassword(ctx, found, id);
         const count = options.all ? await revokeAllAppPasswords(ctx, found) : ids!.length;
-        io.err(`Revoked: ${count}. Chat apps that are connected stay until they reconnect.\n`);
+        io.err(`Revoked: ${count}. Open chats of this account end within seconds, if the chat server can be told (docs/operating.md).\n`);
       });
     });
 
