@@ -156,15 +156,19 @@ local function remember(username, exists)
 	return exists;
 end
 
--- Ends every session of an account: bound ones, those that wait to be resumed, and those that have only logged in so far.
-local function end_sessions(username, why)
-	endings:set(username, (endings:get(username) or 0) + 1);
+-- Every session of an account: bound ones, those that wait to be resumed, and those that have only logged in so far.
+local function sessions_of(username)
 	local found = {};
 	local user = prosody.hosts[host] and prosody.hosts[host].sessions[username];
 	for _, session in pairs(user and user.sessions or {}) do found[session] = true; end
 	for _, session in pairs(c2s_sessions) do
 		if session.username == username and session.host == host then found[session] = true; end
 	end
+	return found;
+end
+
+local function end_sessions(username, found, why)
+	endings:set(username, (endings:get(username) or 0) + 1);
 	local count = 0;
 	for session in pairs(found) do
 		local ok, err = pcall(session.close, session, { condition = "not-authorized"; text = "Please log in again" });
@@ -177,18 +181,31 @@ local function end_sessions(username, why)
 	if count > 0 then module:log("info", "Ended %d sessions of %s@%s: %s", count, username, host, why); end
 end
 
-local function end_all_sessions(why)
+module:hook("authentication-success", function (event)
+	event.session.diaspora_x_since = time();
+end);
+
+-- Ends all sessions that were let in before that time.
+local function end_sessions_before(moment, why)
 	local users = {};
 	for username in pairs(prosody.hosts[host] and prosody.hosts[host].sessions or {}) do users[username] = true; end
 	for _, session in pairs(c2s_sessions) do
 		if session.username and session.host == host then users[session.username] = true; end
 	end
-	for username in pairs(users) do end_sessions(username, why); end
+	for username in pairs(users) do
+		local old = {};
+		for session in pairs(sessions_of(username)) do
+			if (session.diaspora_x_since or 0) < moment then old[session] = true; end
+		end
+		end_sessions(username, old, why);
+	end
 end
 
 -- Where we are in the service's news. Nil: at the beginning, when there are no sessions.
 local cursor = nil;
 local all_names_at = nil;
+-- Since when there is no news. Nil: there is.
+local lost_at = nil;
 
 -- Does what the lines of an answer say (src/auth/events.ts explains them). Returns false when it is no such answer.
 local function heed(body)
@@ -197,9 +214,10 @@ local function heed(body)
 	local all = nil;
 	for word, argument in body:gmatch("(%l+) ?([^\n]*)\n") do
 		if word == "missed" then
-			end_all_sessions("what was revoked in the meantime is not known");
+			-- Who was let in since then was let in by the service that we hear now.
+			end_sessions_before(lost_at or time() + 1, "what was revoked in the meantime is not known");
 		elseif word == "end" then
-			end_sessions(argument, "the service says so");
+			end_sessions(argument, sessions_of(argument), "the service says so");
 		elseif word == "names" then
 			all = {};
 		elseif word == "user" and all then
@@ -232,14 +250,14 @@ local function listen()
 		if module.loaded == false then return; end
 		if code == 200 and heed(body) then
 			if heard ~= true then module:log("info", "Hearing from %s who exists and whose sessions end", url); end
-			heard, pause = true, FIRST_PAUSE;
+			heard, pause, lost_at = true, FIRST_PAUSE, nil;
 			listen();
 			return;
 		end
 		if heard ~= false then
 			module:log("warn", "No news from %s: %s. Sessions of revoked passwords stay open until this is mended.", url, why_not(body, code));
 		end
-		heard = false;
+		heard, lost_at = false, lost_at or time();
 		waiting_to_listen = module:add_timer(pause, listen);
 		pause = math.min(pause * 2, LONGEST_PAUSE);
 	end);

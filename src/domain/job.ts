@@ -13,8 +13,8 @@ export interface JobPayloads {
   'reconcile-presence': { actorId: number; otherId: number };
   /** xmpp: tell followers that a profile changed (vCard4, nickname, avatar nodes). */
   'profile-changed': { actorId: number };
-  /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC. */
-  'end-chat-sessions': { username: string; at: number };
+  /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC; `again`: for the second time. */
+  'end-chat-sessions': { username: string; at: number; again?: true };
   /** main: send one mail. */
   mail: { to: string; template: string; values: Record<string, string> };
 }

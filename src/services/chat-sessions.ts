@@ -27,13 +27,10 @@ export async function noteChatChange(ctx: Context, tx: Tx, account: Pick<Account
   if (ctx.config.chatDomain === '') return;
   await insertChatChange(tx, { username: account.username, endsSessions: endSessions, createdAt: ctx.now() });
   if (!endSessions || !ctx.config.ejabberdApi) return;
-  const { username } = account;
-  const at = ctx.now();
-  const job = { kind: 'end-chat-sessions', queue: 'main', payload: { username, at } } as const;
-  await addJobs(tx, [job, ...(letInLately(ctx, username) ? [{ ...job, runAt: at + NEGOTIATION_MS }] : [])], at);
+  await addJobs(tx, [{ kind: 'end-chat-sessions', queue: 'main', payload: { username: account.username, at: ctx.now() } }], ctx.now());
 }
 
-// Who was let in to chat, for the length of a negotiation. In memory: a restart of ours gives a patient thief two minutes.
+// Who was let in to chat, for the length of a negotiation. In the memory of the process with the auth endpoint: a restart gives a patient thief two minutes.
 const entries = new WeakMap<Store, Map<string, number>>();
 
 /** Notes that a chat server was told "true" for this name. */
@@ -50,7 +47,7 @@ export function noteLetIn(ctx: Context, username: string): void {
   }
 }
 
-const letInLately = (ctx: Context, username: string): boolean => (entries.get(ctx.store)?.get(username) ?? -Infinity) + NEGOTIATION_MS > ctx.now();
+const letInShortlyBefore = (ctx: Context, username: string, at: number): boolean => (entries.get(ctx.store)?.get(username) ?? -Infinity) + NEGOTIATION_MS > at;
 
 /** What is known of the chat servers, in the memory of the process that serves the auth endpoint. */
 interface Known {
@@ -120,11 +117,14 @@ async function kick(ctx: Context, username: string): Promise<number> {
  * The handler of `end-chat-sessions`.
  * @throws DeliveryError
  */
-export async function endChatSessions(ctx: Context, { username, at }: JobPayloads['end-chat-sessions']): Promise<void> {
+export async function endChatSessions(ctx: Context, { username, at, again }: JobPayloads['end-chat-sessions']): Promise<void> {
   if (!ctx.config.ejabberdApi) return; // it was taken out of the configuration since
   try {
     const ended = await kick(ctx, username);
     ctx.log.info({ username, ended }, 'chat sessions ended at ejabberd');
+    if (again || !letInShortlyBefore(ctx, username, at)) return;
+    const later = { kind: 'end-chat-sessions', queue: 'main', payload: { username, at, again: true }, runAt: at + NEGOTIATION_MS } as const;
+    await ctx.store.transaction((tx) => addJobs(tx, [later], ctx.now()));
   } catch (error) {
     if (!(error instanceof DeliveryError) || error.permanent || at + GIVE_UP_AFTER_MS > ctx.now()) throw error;
     throw new DeliveryError(error.message, true);

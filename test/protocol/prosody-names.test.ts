@@ -2,7 +2,7 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-// @ts-ignore no types
+// @ts-expect-error no types
 import { component as createComponent, xml } from '@xmpp/component';
 import { reactivateAccount, suspendAccount } from '../../src/services/accounts.js';
 import { findAccount } from '../../src/store/accounts.js';

@@ -1,4 +1,6 @@
 // What is revoked ends what is open: on real servers with the configuration that `dx snippet` prints.
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { closeAccount, logOutEverywhere, suspendAccount } from '../../src/services/accounts.js';
 import { createAppPassword, revokeAllAppPasswords, revokeAppPassword } from '../../src/services/app-passwords.js';
 import { endsChatSessions } from '../../src/services/chat-sessions.js';
@@ -109,6 +111,21 @@ describe.each(SERVERS)('on %s', (name) => {
       await startApp();
       await session.closed;
       await expect(login(phone.password)).rejects.toThrow('not-authorized');
+    });
+
+    // Last: nobody of before is known afterwards.
+    test('when the service comes back with another database, sessions from before end, and new ones stay', async () => {
+      const { login, phone } = await someone();
+      const session = await login(phone.password);
+      await app.stop();
+      while (!(await scene.log()).includes('No news from')) await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const file of readdirSync(scene.env.DX_STATE_DIR!)) if (file.includes('.sqlite')) rmSync(path.join(scene.env.DX_STATE_DIR!, file));
+      await startApp();
+      const them = await someone();
+      const fresh = await them.login(them.phone.password); // by this the module notices that the service is there again
+      await session.closed;
+      expect(await fresh.exchange("<iq type='get' id='still'><ping xmlns='urn:xmpp:ping'/></iq>", /id='still'/)).toContain("id='still'");
+      fresh.cut();
     });
   }
 });

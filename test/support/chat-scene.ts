@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-// @ts-ignore plain JavaScript
+// @ts-expect-error plain JavaScript
 import { buildEjabberdAuth } from '../../scripts/build.mjs';
 import { PROSODY_FILES, SNIPPETS } from '../../src/cli/snippets.js';
 import { loadConfig } from '../../src/config.js';

@@ -137,12 +137,19 @@ describe("ejabberd's API", () => {
     const alice = await make('alice');
     noteLetIn(ctx, 'alice');
     ctx.pass(100_000);
+    const at = ctx.now();
     await logOutEverywhere(ctx, alice);
-    const decided = ctx.now();
-    expect((await jobsOf(ctx)).map((job) => job.run_at)).toEqual([0, decided + 130_000]);
+    await endChatSessions(ctx, { username: 'alice', at });
+    const jobs = await jobsOf(ctx);
+    expect(jobs.map(({ payload, run_at }) => [JSON.parse(payload), run_at])).toEqual([
+      [{ username: 'alice', at }, 0],
+      [{ username: 'alice', at, again: true }, at + 130_000],
+    ]);
+    await endChatSessions(ctx, { username: 'alice', at, again: true });
     ctx.pass(100_000);
-    await logOutEverywhere(ctx, alice);
-    expect((await jobsOf(ctx)).map((job) => job.run_at)).toEqual([0, decided + 130_000, 0]);
+    await endChatSessions(ctx, { username: 'alice', at: ctx.now() });
+    expect(await jobsOf(ctx)).toEqual(jobs);
+    expect(asked).toHaveLength(3);
   });
 
   test('while it is away the job is tried again, for a day; a refusal is for good', async () => {
