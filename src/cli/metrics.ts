@@ -94,7 +94,9 @@ function processFamilies(delay: IntervalHistogram): AnyFamily[] {
   const version = (JSON.parse(readFileSync(path.join(programFolder(), 'package.json'), 'utf8')) as { version: string }).version;
   const late = (ns: number) => Math.max(0, ns / 1e6 - LOOP_RESOLUTION_MS) / 1000;
   const loop = new Gauge('nodejs_eventloop_delay_seconds', 'How late timers were since the last look.', ['quantile']);
-  if (delay.count > 0) for (const [quantile, ns] of [['0.5', delay.percentile(50)], ['0.99', delay.percentile(99)], ['1', delay.max]] as const) loop.set({ quantile }, late(ns));
+  // Two looks within the resolution have nothing between them that could be late.
+  const [half, most, all] = delay.count > 0 ? [delay.percentile(50), delay.percentile(99), delay.max] : [0, 0, 0];
+  for (const [quantile, ns] of [['0.5', half], ['0.99', most], ['1', all]] as const) loop.set({ quantile }, late(ns));
   delay.reset();
   const cpuSeconds = new Counter('process_cpu_seconds', 'CPU time of this process.');
   cpuSeconds.add({}, (cpu.user + cpu.system) / 1e6);
