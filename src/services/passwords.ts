@@ -1,6 +1,7 @@
 // bcrypt, and how much of it may run at once. It is the only hash of passwords that is ever stored.
-import { availableParallelism } from 'node:os';
-import bcrypt from 'bcrypt';
+import { createRequire } from 'node:module';
+import { availableParallelism, constants } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import { DomainError } from '../domain/errors.js';
 
 /** `web`: chosen by people, so slow. `app`: 128 random bits or more, which no guessing finds, so quick (servers.md "More, tried"). */
@@ -32,7 +33,52 @@ export const bcryptRuns: Record<PasswordKind, number> = { web: 0, app: 0 };
 const running: Record<PasswordKind, number> = { web: 0, app: 0 };
 const queues: Record<PasswordKind, (() => void)[]> = { web: [], app: [] };
 
-async function inTurn<T>(kind: PasswordKind, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+// bcrypt runs in threads of its own, below the priority of everything else here: when everybody logs in at once, posts and events go first, and
+// Node's pool stays free for files and names. (On Linux `setPriority(0)` is about the calling thread alone.) Plain JavaScript in a string, so that
+// the thread needs no file that only the build has.
+const THREAD = `
+const { parentPort, workerData } = require('node:worker_threads');
+const bcrypt = require(workerData.bcrypt);
+if (process.platform === 'linux') {
+  try {
+    require('node:os').setPriority(0, workerData.priority);
+  } catch {} // not allowed: it works all the same
+}
+parentPort.on('message', ({ call, args }) => parentPort.postMessage(bcrypt[call](...args)));
+`;
+
+type Call = { call: 'hashSync'; args: [password: string, rounds: number] } | { call: 'compareSync'; args: [password: string, hash: string] };
+
+const idle: Worker[] = [];
+
+function startThread(): Worker {
+  const workerData = { bcrypt: createRequire(import.meta.url).resolve('bcrypt'), priority: constants.priority.PRIORITY_BELOW_NORMAL };
+  return new Worker(THREAD, { eval: true, workerData, execArgv: [], env: {}, stdin: false });
+}
+
+/** Runs bcrypt in an idle thread, or one more: there are never more than the lanes let in. */
+function run(call: Call): Promise<unknown> {
+  const thread = idle.pop() ?? startThread();
+  return new Promise((resolve, reject) => {
+    thread.ref();
+    const settle = (work: () => void) => {
+      thread.off('message', onMessage).off('error', onError).off('exit', onExit);
+      thread.unref(); // an idle thread keeps no process alive
+      work();
+    };
+    const onMessage = (value: unknown) =>
+      settle(() => {
+        idle.push(thread);
+        resolve(value);
+      });
+    const onError = (error: Error) => settle(() => reject(error));
+    const onExit = () => onError(new Error('the thread for bcrypt has ended'));
+    thread.on('message', onMessage).on('error', onError).on('exit', onExit);
+    thread.postMessage(call);
+  });
+}
+
+async function inTurn(kind: PasswordKind, call: Call, signal?: AbortSignal): Promise<unknown> {
   const { atOnce, waiting } = LANES[kind];
   if (running[kind] >= atOnce) {
     if (queues[kind].length >= waiting) throw new DomainError('unavailable', 'Too many people are logging in just now. Please try again in a minute.');
@@ -43,7 +89,7 @@ async function inTurn<T>(kind: PasswordKind, work: () => Promise<T>, signal?: Ab
   try {
     signal?.throwIfAborted(); // nobody waits for the answer any more
     bcryptRuns[kind] += 1;
-    return await work();
+    return await run(call);
   } finally {
     const next = queues[kind].shift();
     if (next) next();
@@ -59,8 +105,8 @@ export const normalizePassword = (password: string): string => password.toWellFo
  * @param password normalized, and already checked to have no more bytes than bcrypt reads
  * @throws DomainError unavailable when too many wait
  */
-export const hashPassword = (kind: PasswordKind, password: string): Promise<string> =>
-  inTurn(kind, () => bcrypt.hash(password, BCRYPT_COST[kind]));
+export const hashPassword = async (kind: PasswordKind, password: string): Promise<string> =>
+  (await inTurn(kind, { call: 'hashSync', args: [password, BCRYPT_COST[kind]] })) as string;
 
 /**
  * Is it the password? One run of bcrypt, whatever is asked: also for no hash at all (null or ''), and for a text that cannot be a password.
@@ -71,6 +117,6 @@ export async function verifyPassword(kind: PasswordKind, password: string, hash:
   // Beyond 72 bytes bcrypt would ignore the rest; a NUL is refused when a password is set.
   const possible = Buffer.byteLength(password) <= 72 && password !== '' && !password.includes('\0');
   const against = possible && hash ? hash : nobody(kind);
-  const same = await inTurn(kind, () => bcrypt.compare(possible ? password : 'x', against), signal);
+  const same = (await inTurn(kind, { call: 'compareSync', args: [possible ? password : 'x', against] }, signal)) as boolean;
   return same && against === hash;
 }
