@@ -1,4 +1,7 @@
 // Chat logins of 1,000 accounts with app passwords through ejabberd and Prosody: first, again, after our restart, and beside posting.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
 import bcrypt from 'bcrypt';
 import { freePort, type RunningServer } from '../test/support/servers/index.js';
 import { BulkClients } from './support/bulk-clients.js';
@@ -10,13 +13,15 @@ import { type Service, startService } from './support/service.js';
 
 const MB = 'urn:xmpp:microblog:0';
 const FIRST_ROUNDS = 5;
-const AGAIN_ROUNDS = 5;
+const AGAIN_ROUNDS = 9;
 const STORM_ROUNDS = 5;
 const PARTS = ['first', 'restart', 'again', 'posting'] as const;
 
 const rows: string[][] = [['figure', 'ours', 'baseline', 'ratio', 'goal']];
-/** `median (min–max)` a second. */
-const rate = (values: number[]) => `${median(values).toFixed(0)}/s (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`;
+/** Logins of all rounds by their time: Prosody is at half its speed in the rounds in which it collects garbage, so a median tells little. */
+const overall = (rates: number[]) => rates.length / rates.reduce((sum, each) => sum + 1 / each, 0);
+/** `overall (min–max)` a second. */
+const rate = (values: number[]) => `${overall(values).toFixed(0)}/s (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`;
 const millis = (value: number) => `${value.toFixed(1)} ms`;
 const failed = ({ outcomes }: LoginRun) => outcomes.refused + outcomes.closed + outcomes['timed out'];
 
@@ -44,7 +49,7 @@ export async function run([count = '1000', only]: string[]): Promise<void> {
     await ejabberd.destroy();
     await prosody.destroy();
   }
-  console.log(`${accounts} accounts; a login is TCP, stream, PLAIN, stream, bind; no TLS; median (min–max) of rounds, interleaved with the baseline's`);
+  console.log(`${accounts} accounts; a login is TCP, stream, PLAIN, stream, bind; no TLS; all rounds together (slowest–quickest round), interleaved with the baseline's`);
   printTable(rows);
 }
 
@@ -71,14 +76,22 @@ async function bcryptRate(runs: number): Promise<number> {
 async function measureFirst(server: RunningServer, take: () => Login[]): Promise<void> {
   const ours: number[] = [];
   const baseline: number[] = [];
+  const both: number[] = [];
   let bad = 0;
   for (let round = 0; round < FIRST_ROUNDS; round++) {
-    baseline.push(await bcryptRate(1_000));
-    const run = await logIn(server, CHAT, take(), 8);
-    bad += failed(run);
+    const alone = await bcryptRate(1_000);
+    const logins = take();
+    const yes = await logIn(server, YES, logins, 8);
+    const run = await logIn(server, CHAT, logins, 8);
+    bad += failed(run) + failed(yes);
+    baseline.push(alone);
+    // Each uses all cores, so together they cannot be quicker than one after the other.
+    both.push(1 / (1 / alone + 1 / yes.perSecond));
     ours.push(run.perSecond);
   }
-  rows.push([`first login, ${server.name}, 8 at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `bcrypt alone ${rate(baseline)}`, (median(ours) / median(baseline)).toFixed(2), '≥ 0.8, ≥ 300/s']);
+  const figure = `first login, ${server.name}, 8 at once${bad ? `, ${bad} FAILED` : ''}`;
+  rows.push([figure, rate(ours), `bcrypt alone ${rate(baseline)}`, (overall(ours) / overall(baseline)).toFixed(2), '≥ 0.8, ≥ 300/s']);
+  rows.push(['', '', `bcrypt, and a login nobody looks at ${rate(both)}`, (overall(ours) / overall(both)).toFixed(2), '']);
 }
 
 async function measureAgain(server: RunningServer, logins: Login[], atOnce: number): Promise<void> {
@@ -92,7 +105,7 @@ async function measureAgain(server: RunningServer, logins: Login[], atOnce: numb
     baseline.push(yes.perSecond);
     ours.push(run.perSecond);
   }
-  rows.push([`again within the hour, ${server.name}, ${atOnce} at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `nobody looks ${rate(baseline)}`, (median(ours) / median(baseline)).toFixed(2), '≥ 0.8']);
+  rows.push([`again within the hour, ${server.name}, ${atOnce} at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `nobody looks ${rate(baseline)}`, (overall(ours) / overall(baseline)).toFixed(2), '≥ 0.8']);
 }
 
 /** Everyone at the same moment, and nobody's password has been verified since the start. */
@@ -134,22 +147,22 @@ async function measurePosting(service: Service, server: RunningServer, take: () 
   const quiet = { accepted: [] as number[], events: [] as number[] };
   const first = { accepted: [] as number[], events: [] as number[] };
   const again = { accepted: [] as number[], events: [] as number[] };
-  /** Logs in for as long as the posts last. */
-  const storm = async (figures: typeof quiet, logins: Login[]) => {
-    let posting = true;
-    const storming = (async () => {
-      while (posting) await logIn(server, CHAT, logins.slice(1), 8);
-    })();
+  /** Others log in for as long as the posts last. */
+  const beside = async (figures: typeof quiet, logins: Login[]) => {
+    const storm = spawn(process.execPath, [path.join(import.meta.dirname, 'support/storm.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
+    storm.stdin.write(`${JSON.stringify({ server: { host: server.host, port: server.c2sPort, domain: CHAT }, logins: logins.slice(1), atOnce: 8 })}\n`);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // until it runs
     await postSome(figures.accepted, figures.events);
-    posting = false;
-    await storming;
+    const ended = once(storm, 'exit');
+    storm.stdin.end();
+    await ended;
   };
   for (let round = 0; round < STORM_ROUNDS; round++) {
     await postSome(quiet.accepted, quiet.events);
     const logins = take();
-    await storm(first, logins);
+    await beside(first, logins);
     await postSome(quiet.accepted, quiet.events);
-    await storm(again, logins);
+    await beside(again, logins);
   }
   for (const [what, figures] of [
     ['first logins', first],

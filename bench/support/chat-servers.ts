@@ -12,8 +12,12 @@ const AUTH_PROGRAM = path.resolve(import.meta.dirname, '../../ejabberd-auth/dist
 export const CHAT = 'chat.test';
 export const YES = 'yes.test';
 
+// As docs/ejabberd.md advises: Erlang's threads else spin for work while bcrypt could use the core.
+const ERL_FLAGS = '+sbwt none +sbwtdcpu none +sbwtdio none';
+
 /** ejabberd with the printed configuration; clients use the harness' listener, without TLS. */
 export async function chatEjabberd(env: Record<string, string>, componentDomains: string[]): Promise<RunningServer> {
+  process.env.ERL_FLAGS ??= ERL_FLAGS;
   const folder = mkdtempSync(path.join(tmpdir(), 'dx-bench-yes-'));
   const yes = path.join(folder, 'yes.mjs');
   copyFileSync(path.join(import.meta.dirname, 'yes-program.mjs'), yes);

@@ -77,6 +77,8 @@ RestrictSUIDSGID=true
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+# The threads that compute bcrypt put themselves below the others.
+SystemCallFilter=setpriority
 SystemCallErrorNumber=EPERM
 # Not MemoryDenyWriteExecute: Node compiles JavaScript into memory.
 

@@ -24,7 +24,7 @@ export interface LoginRun {
 /** As long as a patient chat app waits. */
 const PATIENCE_MS = 30_000;
 
-function login({ host, port, domain }: LoginServer, { username, password }: Login, sockets: Socket[]): Promise<LoginOutcome> {
+function login({ host, port, domain }: LoginServer, { username, password }: Login): Promise<{ outcome: LoginOutcome; socket: Socket }> {
   const open = `<stream:stream to='${domain}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`;
   const steps: { send: string; until: string }[] = [
     { send: `<?xml version='1.0'?>${open}`, until: '</stream:features>' },
@@ -34,13 +34,12 @@ function login({ host, port, domain }: LoginServer, { username, password }: Logi
   ];
   return new Promise((resolve) => {
     const socket = connect({ host, port, noDelay: true });
-    sockets.push(socket);
     let seen = '';
     let step = 0;
     const settle = (outcome: LoginOutcome) => {
       clearTimeout(patience);
       if (outcome !== 'in') socket.destroy();
-      resolve(outcome);
+      resolve({ outcome, socket });
     };
     const patience = setTimeout(() => settle('timed out'), PATIENCE_MS);
     socket.setEncoding('latin1');
@@ -62,8 +61,11 @@ function login({ host, port, domain }: LoginServer, { username, password }: Logi
   });
 }
 
-/** Logs all of them in, `atOnce` at a time; the sessions stay open until `close`. */
-export async function logInAll(server: LoginServer, logins: Login[], atOnce: number): Promise<LoginRun> {
+/**
+ * Logs all of them in, `atOnce` at a time.
+ * @param keep the sessions stay open until `close`; else each ends when it has begun
+ */
+export async function logInAll(server: LoginServer, logins: Login[], atOnce: number, keep = true): Promise<LoginRun> {
   const outcomes: LoginRun['outcomes'] = { in: 0, refused: 0, closed: 0, 'timed out': 0 };
   const tookMs: number[] = [];
   const sockets: Socket[] = [];
@@ -73,9 +75,11 @@ export async function logInAll(server: LoginServer, logins: Login[], atOnce: num
     Array.from({ length: atOnce }, async () => {
       while (next < logins.length) {
         const from = performance.now();
-        const outcome = await login(server, logins[next++]!, sockets);
+        const { outcome, socket } = await login(server, logins[next++]!);
         outcomes[outcome] += 1;
         if (outcome === 'in') tookMs.push(performance.now() - from);
+        if (keep) sockets.push(socket);
+        else socket.end('</stream:stream>');
       }
     }),
   );
