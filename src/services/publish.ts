@@ -5,11 +5,11 @@ import { type Guid, newGuid } from '../domain/guid.js';
 import { type Post, parsePostText } from '../domain/post.js';
 import { lockAspects } from '../store/aspects.js';
 import type { Tx } from '../store/database.js';
-import { addJobs } from '../store/jobs.js';
 import { insertActivity } from '../store/ledger.js';
 import { findOwnPost, findPostByOnce, findVisiblePost, insertPost, updatePost } from '../store/posts.js';
 import { checkAudience } from './aspects.js';
 import type { Context } from './context.js';
+import { type Destinations, findDestinations, leaveToDistribute } from './deliveries.js';
 import { renderMarkdown } from './text.js';
 
 /** What an author hands in. `text` is Markdown. */
@@ -29,6 +29,7 @@ export interface PostDraft {
  */
 export async function publishPost(ctx: Context, account: Account, draft: PostDraft): Promise<Post> {
   const written = write(draft.text);
+  const destinations = await findDestinations(ctx, account);
   return ctx.store.transaction(async (tx) => {
     if (draft.once !== undefined) {
       const earlier = await findPostByOnce(tx, account.actorId, draft.once);
@@ -52,7 +53,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       deletedAt: null,
     };
     await insertPost(tx, { ...post, once: draft.once ?? null });
-    await record(ctx, tx, 'post', post);
+    await record(ctx, tx, 'post', post, destinations);
     return post;
   });
 }
@@ -63,12 +64,13 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
  */
 export async function editPost(ctx: Context, account: Account, guid: Guid, text: string): Promise<Post> {
   const written = write(text);
+  const destinations = await findDestinations(ctx, account);
   return ctx.store.transaction(async (tx) => {
     const post = await requireOwnPost(tx, account, guid);
     if (written.markdown === post.markdown) return post;
     const edited: Post = { ...post, ...written, editedAt: ctx.now() };
     await updatePost(tx, guid, { ...written, editedAt: edited.editedAt });
-    await record(ctx, tx, 'update', edited);
+    await record(ctx, tx, 'update', edited, destinations);
     return edited;
   });
 }
@@ -78,10 +80,11 @@ export async function editPost(ctx: Context, account: Account, guid: Guid, text:
  * @throws DomainError not-found, forbidden, gone
  */
 export async function deletePost(ctx: Context, account: Account, guid: Guid): Promise<void> {
+  const destinations = await findDestinations(ctx, account);
   await ctx.store.transaction(async (tx) => {
     const post = await requireOwnPost(tx, account, guid);
     await updatePost(tx, guid, { title: '', markdown: '', html: '', tags: [], deletedAt: ctx.now() });
-    await record(ctx, tx, 'delete', post);
+    await record(ctx, tx, 'delete', post, destinations);
   });
 }
 
@@ -101,11 +104,11 @@ async function requireOwnPost(tx: Tx, account: Account, guid: Guid): Promise<Pos
   throw new DomainError('not-found', 'There is no such post.');
 }
 
-/** Notes what was done and leaves the job that carries it. One lane an author: an edit never overtakes its post. */
-async function record(ctx: Context, tx: Tx, verb: Verb, post: Post): Promise<void> {
+/** Notes what was done and leaves what carries it. */
+async function record(ctx: Context, tx: Tx, verb: Verb, post: Post, destinations: Destinations): Promise<void> {
   const now = ctx.now();
   const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, publishedAt: now };
   await insertActivity(tx, activity);
-  await addJobs(tx, [{ kind: 'distribute', payload: { activityId: activity.id }, queue: 'main', lane: `distribute:${post.authorId}` }]);
+  await leaveToDistribute(ctx, tx, activity, destinations);
   tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
 }
