@@ -1,5 +1,6 @@
 import { DomainError } from './errors.js';
 import type { Audience } from './activity.js';
+import type { NotificationKind, NotificationMail } from './notification.js';
 
 /** pending: e-mail not yet confirmed; suspended: by the operator; closed: by its owner. Only an active account exists for others. */
 export type AccountState = 'pending' | 'active' | 'suspended' | 'closed';
@@ -15,6 +16,8 @@ export interface Account {
   isAdmin: boolean;
   defaultAudience: Audience;
   askFirst: boolean;
+  /** How each kind of notification goes out by mail; what is not named goes by its default (domain/notification.ts). */
+  notificationMail: Partial<Record<NotificationKind, NotificationMail>> | null;
   createdAt: number;
   confirmedAt: number | null;
 }

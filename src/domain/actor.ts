@@ -1,9 +1,11 @@
 export type ProtocolName = 'xmpp' | 'diaspora' | 'activitypub';
 
-/** What a person tells about themselves. `summary` is plain text. */
+/** What a person tells about themselves. `summary` is plain text; pictures are ids of media (SHA-1 of the bytes, small hex), null: none. */
 export interface Profile {
   displayName: string;
   summary: string;
+  avatar: string | null;
+  banner: string | null;
 }
 
 /** One name under one protocol, e.g. xmpp: a bare JID. Unique together. */

@@ -4,12 +4,14 @@ import type { Guid } from './guid.js';
 
 /**
  * A post. `atomId` is its IRI on every network (`DX_PUBLIC_URL/posts/GUID`), stored when the post is made and never computed anew.
- * `html` is the safe form of `markdown`: well-formed, cleaned by allow-list. A post with `deletedAt` is a tombstone: its text is gone.
+ * A reshare (`reshareOf`: the guid of the root, never of another reshare) shows the root as it stands now; its own text is what came with it, if it
+ * came from elsewhere and the root is not known here, and else empty. `html` is the safe form of `markdown`: well-formed, cleaned by allow-list. A post with `deletedAt` is a tombstone: its text is gone.
  */
 export interface Post {
   guid: Guid;
   authorId: number;
-  kind: 'note';
+  kind: 'note' | 'reshare';
+  reshareOf: Guid | null;
   atomId: string;
   title: string;
   markdown: string;

@@ -18,6 +18,8 @@ export interface Relationship {
   following: FollowingState;
   addedAt: number | null;
   blockedAt: number | null;
+  /** A does not see B's posts in her stream, nor notifications of B's doing. Nothing else changes, and nobody can tell. */
+  mutedAt: number | null;
 }
 
 /** What B (or B's server) does towards A, and what A does, in no protocol's words. */
@@ -31,7 +33,9 @@ export type RelationshipEvent =
   | 'accept' // A lets B follow
   | 'refuse' // A does not let B follow, now or any longer
   | 'block'
-  | 'unblock';
+  | 'unblock'
+  | 'mute'
+  | 'unmute';
 
 /** What the rules need to know beside the state. */
 export interface RelationshipFacts {
@@ -51,6 +55,7 @@ export const noRelationship = (actorId: number, otherId: number): Relationship =
   following: 'none',
   addedAt: null,
   blockedAt: null,
+  mutedAt: null,
 });
 
 type Rule = (state: Relationship, facts: RelationshipFacts) => Partial<Relationship>;
@@ -87,6 +92,8 @@ const RULES: Record<RelationshipEvent, Rule> = {
   refuse: (state) => (state.follower === 'none' ? {} : { follower: 'refused' }),
   block: (state, { now }) => ({ ...ended, blockedAt: state.blockedAt ?? now }),
   unblock: () => ({ blockedAt: null }),
+  mute: (state, { now }) => ({ mutedAt: state.mutedAt ?? now }),
+  unmute: () => ({ mutedAt: null }),
 };
 
 /**
@@ -101,4 +108,4 @@ export function nextRelationship(state: Relationship, event: RelationshipEvent, 
 
 /** Does the row say anything? */
 export const isEmpty = (state: Relationship): boolean =>
-  state.follower === 'none' && state.following === 'none' && state.addedAt === null && state.blockedAt === null;
+  state.follower === 'none' && state.following === 'none' && state.addedAt === null && state.blockedAt === null && state.mutedAt === null;

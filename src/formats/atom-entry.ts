@@ -30,7 +30,7 @@ export const LIMITED_GROUP = 'limited';
 
 /** OneSocialWeb's rule for who may see it. Names of aspects are their owner's business and never leave. */
 function encodeAcl(post: Post): Element {
-  const subject = { public: ['everyone', ''], contacts: ['group', 'contacts'], aspects: ['group', LIMITED_GROUP] }[post.audience.to]!;
+  const subject = { public: ['everyone', ''], contacts: ['group', 'contacts'], aspects: ['group', LIMITED_GROUP], people: ['group', LIMITED_GROUP] }[post.audience.to]!;
   return xml(
     'osw:acl-rule',
     { 'xmlns:osw': NS.OSW },

@@ -28,7 +28,7 @@ export function encodeVcard4(actor: Actor, jid: string, pageUrl: string): Elemen
  * What a vCard says of a profile; '' for what it does not say.
  * @throws DomainError invalid
  */
-export function decodeVcard4(payload: Element): Profile {
+export function decodeVcard4(payload: Element): Pick<Profile, 'displayName' | 'summary'> {
   if (!payload.is('vcard', NS.VCARD4)) throw new DomainError('invalid', 'This is not a vCard 4.');
   const text = (name: string): string => payload.getChild(name, NS.VCARD4)?.getChildText('text', NS.VCARD4)?.trim() ?? '';
   return { displayName: text('fn'), summary: text('note') };

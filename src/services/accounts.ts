@@ -149,6 +149,7 @@ async function insertNew(ctx: Context, tx: Tx, fields: Pick<Account, 'username' 
     actorId: actor.id,
     defaultAudience: { to: 'public' },
     askFirst: false,
+    notificationMail: null,
     createdAt: now,
     confirmedAt: fields.state === 'active' ? now : null,
   });

@@ -44,6 +44,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       guid,
       authorId: account.actorId,
       kind: 'note',
+      reshareOf: null,
       atomId: `${ctx.config.publicUrl}/posts/${guid}`,
       ...written,
       language: draft.language ?? '',
@@ -107,7 +108,7 @@ async function requireOwnPost(tx: Tx, account: Account, guid: Guid): Promise<Pos
 /** Notes what was done and leaves what carries it. */
 async function record(ctx: Context, tx: Tx, verb: Verb, post: Post, destinations: Destinations): Promise<void> {
   const now = ctx.now();
-  const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, publishedAt: now };
+  const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, commentGuid: null, publishedAt: now };
   await insertActivity(tx, activity);
   await leaveToDistribute(ctx, tx, activity, destinations);
   tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });

@@ -21,6 +21,8 @@ export const visibleSql = (post: string, viewerSql: string): string => `(
     (${post}.audience = 'public'
       or (${post}.audience = 'contacts' and exists (select 1 from relationships xc
         where xc.actor_id = ${post}.author_id and xc.other_id = ${viewerSql} and xc.added_at <= ${post}.created_at))
+      or (${post}.audience = 'people' and exists (select 1 from post_recipients xr
+        where xr.post_guid = ${post}.guid and xr.actor_id = ${viewerSql}))
       or (${post}.audience = 'aspects' and exists (select 1 from post_aspects xp join aspect_members xm on xm.aspect_id = xp.aspect_id
         where xp.post_guid = ${post}.guid and xm.actor_id = ${viewerSql} and xm.since <= ${post}.created_at)))
     and not exists (select 1 from relationships xb

@@ -11,8 +11,8 @@ const addresses = table<AddressRow>(AddressSchema);
 export const actorColumns = (alias: string): string => actors.columns(alias);
 
 export function toActor(row: Record<string, unknown>): Actor {
-  const { displayName, summary, ...actor } = actors.read(row);
-  return { ...actor, profile: { displayName, summary } };
+  const { displayName, summary, avatar, banner, ...actor } = actors.read(row);
+  return { ...actor, profile: { displayName, summary, avatar, banner } };
 }
 
 async function selectActors(db: Db, rest: string, params: unknown[]): Promise<Actor[]> {
@@ -44,7 +44,7 @@ export async function findLocalActor(db: Db, username: string): Promise<Actor | 
 
 async function insertActor(tx: Tx, actor: Pick<Actor, 'isLocal' | 'username' | 'domain'>): Promise<Actor> {
   const row = await actors.insert(tx, { ...actor, displayName: '', summary: '' });
-  return { ...actor, id: row!.id, profile: { displayName: '', summary: '' } };
+  return { ...actor, id: row!.id, profile: { displayName: '', summary: '', avatar: null, banner: null } };
 }
 
 /**
@@ -72,7 +72,7 @@ export async function upsertRemoteActor(tx: Tx, { username, domain, address }: {
 export const addressesOf = async (db: Db, actorId: number): Promise<Address[]> =>
   (await addresses.select(db, { actorId }, 'order by protocol, value')).map(({ protocol, value }) => ({ protocol, value }));
 
-export async function updateProfile(tx: Tx, actorId: number, profile: Profile): Promise<void> {
+export async function updateProfile(tx: Tx, actorId: number, profile: Partial<Profile>): Promise<void> {
   await actors.update(tx, { id: actorId }, profile);
 }
 

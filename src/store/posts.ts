@@ -151,7 +151,7 @@ export async function countVisiblePosts(db: Db, viewer: Viewer, authorId: number
   return rows[0]!.n;
 }
 
-const FOLLOWED = "select other_id from relationships where actor_id = ? and following = 'on'";
+const FOLLOWED = "select other_id from relationships where actor_id = ? and following = 'on' and muted_at is null";
 
 /**
  * The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones.

@@ -28,7 +28,7 @@ export async function arrange(ctx: Context, author: number, people: Partial<Reco
   return ctx.store.transaction(async (tx) => {
     const between = async (viewer: ViewerName, change: { addedAt?: number; blockedAt?: number; follower?: 'on' | 'none' }) => {
       const otherId = people[viewer];
-      if (otherId !== undefined) await saveRelationship(tx, { actorId: author, otherId, follower: 'on', following: 'none', addedAt: null, blockedAt: null, ...change });
+      if (otherId !== undefined) await saveRelationship(tx, { actorId: author, otherId, follower: 'on', following: 'none', addedAt: null, blockedAt: null, mutedAt: null, ...change });
     };
     await between('contact', { addedAt: before });
     await between('contact in the aspect', { addedAt: before });
@@ -36,7 +36,7 @@ export async function arrange(ctx: Context, author: number, people: Partial<Reco
     await between('former contact', {});
     await between('follower', {});
     await between('blocked', { blockedAt: after, follower: 'none' });
-    if (people.blocker !== undefined) await saveRelationship(tx, { actorId: people.blocker, otherId: author, follower: 'none', following: 'none', addedAt: null, blockedAt: after });
+    if (people.blocker !== undefined) await saveRelationship(tx, { actorId: people.blocker, otherId: author, follower: 'none', following: 'none', addedAt: null, blockedAt: after, mutedAt: null });
     const [aspect] = await tx.query<{ id: number }>("insert into aspects(owner_id, name) values (?, 'choir') returning id", [author]);
     const member = people['contact in the aspect'];
     if (member !== undefined) await tx.query('insert into aspect_members(aspect_id, actor_id, since) values (?, ?, ?)', [aspect!.id, member, before]);
@@ -47,7 +47,7 @@ export async function arrange(ctx: Context, author: number, people: Partial<Reco
       const audience: Audience = name === 'aspects' ? { to: name, aspectIds: [aspect!.id] } : { to: name };
       const text = `a post for ${name}`;
       const post: Post = {
-        ...{ guid, authorId: author, kind: 'note', atomId: `${ctx.config.publicUrl}/posts/${guid}`, title: text, markdown: text, html: `<p>${text}</p>` },
+        ...{ guid, authorId: author, kind: 'note', reshareOf: null, atomId: `${ctx.config.publicUrl}/posts/${guid}`, title: text, markdown: text, html: `<p>${text}</p>` },
         ...{ language: '', tags: [], audience, createdAt: postedAt, editedAt: null, deletedAt: null },
       };
       await insertPost(tx, post);

@@ -37,7 +37,7 @@ export async function makeAccounts(databaseUrl: string, domain: string, count: n
         state: 'active',
         isAdmin: false,
         defaultAudience: { to: 'public' },
-        askFirst: false,
+        askFirst: false, notificationMail: null,
         createdAt: Date.now(),
         confirmedAt: Date.now(),
       });

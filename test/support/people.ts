@@ -24,6 +24,7 @@ export const makeAccount = (store: Store, username: string, change: Partial<Acco
       isAdmin: false,
       defaultAudience: { to: 'public' },
       askFirst: false,
+      notificationMail: null,
       createdAt: 1,
       confirmedAt: 1,
       ...change,
@@ -41,7 +42,7 @@ export const makeRemote = (store: Store, jid: string): Promise<Actor> => {
 export async function makePost(store: Store, authorId: number, audience: Audience, createdAt: number, change: Partial<Post> = {}): Promise<Post> {
   const guid = newGuid(createdAt);
   const post: Post = {
-    ...{ guid, authorId, kind: 'note', atomId: `https://social.example.org/posts/${guid}`, title: 'hello', markdown: '*hello*', html: '<p><em>hello</em></p>' },
+    ...{ guid, authorId, kind: 'note', reshareOf: null, atomId: `https://social.example.org/posts/${guid}`, title: 'hello', markdown: '*hello*', html: '<p><em>hello</em></p>' },
     ...{ language: 'en', tags: ['tag'], audience, createdAt, editedAt: null, deletedAt: null },
     ...change,
   };

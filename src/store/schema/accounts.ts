@@ -23,6 +23,7 @@ export const AccountSchema = new EntitySchema<AccountRow>({
     askFirst: flag,
     createdAt: time,
     confirmedAt: nullable(time),
+    notificationMail: nullable(json),
   } satisfies Columns<AccountRow>,
   indices: [
     { name: 'accounts_actor', columns: ['actorId'], unique: true },

@@ -1,6 +1,6 @@
 import { EntitySchema } from 'typeorm';
 import type { Address } from '../../domain/actor.js';
-import { type Columns, flag, id, integer, key, text, varchar } from './columns.js';
+import { type Columns, flag, id, integer, key, nullable, text, varchar } from './columns.js';
 
 export interface ActorRow {
   id: number;
@@ -9,12 +9,14 @@ export interface ActorRow {
   domain: string;
   displayName: string;
   summary: string;
+  avatar: string | null;
+  banner: string | null;
 }
 
 export const ActorSchema = new EntitySchema<ActorRow>({
   name: 'Actor',
   tableName: 'actors',
-  columns: { id, isLocal: flag, username: varchar, domain: varchar, displayName: varchar, summary: text } satisfies Columns<ActorRow>,
+  columns: { id, isLocal: flag, username: varchar, domain: varchar, displayName: varchar, summary: text, avatar: nullable(varchar), banner: nullable(varchar) } satisfies Columns<ActorRow>,
   indices: [{ name: 'actors_by_handle', columns: ['username', 'domain'] }],
 });
 

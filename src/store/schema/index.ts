@@ -5,6 +5,7 @@ import { ActorSchema, AddressSchema } from './actors.js';
 import { jobSchemas } from './jobs.js';
 import { ActivitySchema, DeliverySchema } from './ledger.js';
 import { AspectMemberSchema, AspectSchema, PostAspectSchema, PostSchema } from './posts.js';
+import { socialSchemas } from './social.js';
 import { LegSchema, RelationshipSchema, SubscriptionSchema } from './relationships.js';
 
 /** All tables. */
@@ -13,4 +14,5 @@ export const schemas = (dialect: Dialect): EntitySchema[] =>
     ...[ActorSchema, AddressSchema, AccountSchema, AppPasswordSchema, TokenSchema, SessionSchema, ChatChangeSchema],
     ...[PostSchema, AspectSchema, AspectMemberSchema, PostAspectSchema, RelationshipSchema, LegSchema, SubscriptionSchema],
     ...[ActivitySchema, DeliverySchema, ...jobSchemas(dialect)],
+    ...socialSchemas,
   ] as EntitySchema[];

@@ -13,6 +13,7 @@ export const ActivitySchema = new EntitySchema<Activity>({
     verb: varchar,
     postGuid: { ...varchar, foreignKey: { target: 'Post' } },
     publishedAt: time,
+    commentGuid: nullable(varchar),
   } satisfies Columns<Activity>,
   indices: [
     { name: 'activities_by_post', columns: ['postGuid', 'id'] },

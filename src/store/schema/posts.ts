@@ -27,11 +27,13 @@ export const PostSchema = new EntitySchema<PostRow>({
     editedAt: nullable(time),
     deletedAt: nullable(time),
     once: nullable(varchar),
+    reshareOf: nullable(varchar),
   } satisfies Columns<PostRow>,
   indices: [
     // Covers all that the access check and the streams ask of a post, so that rows are read only for what is shown (store.md).
     { name: 'posts_by_author', columns: ['authorId', 'guid', 'audience', 'createdAt', 'deletedAt'] },
     { name: 'posts_once', columns: ['authorId', 'once'], unique: true, where: 'once is not null' },
+    { name: 'posts_by_root', columns: ['reshareOf', 'authorId'], where: 'reshare_of is not null' },
   ],
 });
 

@@ -15,6 +15,7 @@ export const RelationshipSchema = new EntitySchema<Relationship>({
     following: varchar,
     addedAt: nullable(time),
     blockedAt: nullable(time),
+    mutedAt: nullable(time),
   } satisfies Columns<Relationship>,
   indices: [{ name: 'relationships_by_other', columns: ['otherId'] }],
 });

@@ -25,6 +25,7 @@ export function PostPage({ view }: { view: PostView }) {
     public: t.post.whoPublic,
     contacts: own ? t.post.whoOwnContacts : t.post.whoContacts,
     aspects: !view.aspectNames ? t.post.whoLimited : view.aspectNames.length > 0 ? t.post.whoOwnAspects(view.aspectNames) : t.post.whoOnlyYou,
+    people: t.post.whoPeople,
   }[post.audience.to];
   const path = `/posts/${post.guid}`;
   return (

@@ -111,7 +111,7 @@ export function streamRoutes(ctx: Context): express.Router {
       const chosen = await checkAudience(ctx.store, account, (await meant(member, audience)) ?? account.defaultAudience);
       const { html, title, tags } = renderMarkdown(markdown);
       const post = {
-        ...{ guid: 'preview', authorId: actor.id, kind: 'note' as const, atomId: '', language: '', editedAt: null, deletedAt: null },
+        ...{ guid: 'preview', authorId: actor.id, kind: 'note' as const, reshareOf: null, atomId: '', language: '', editedAt: null, deletedAt: null },
         ...{ markdown, html, title, tags, createdAt: now, audience: chosen },
       };
       const composer = await refilled(member, { text, once: once ?? '' }, chosen);

@@ -245,6 +245,7 @@ export const en = {
     whoContacts: 'The people whom the author had added when it was posted.',
     whoOwnContacts: 'The people whom you had added when you posted it.',
     whoLimited: 'Some of the people whom the author had added when it was posted.',
+    whoPeople: 'Only the people to whom its server sent it can see this.',
     whoOwnAspects: (names: string[]) => `The people who were in ${names.join(', ')} when you posted it, and still are. Nobody else is told the names of your aspects.`,
     whoOnlyYou: 'Only you. The aspects that it was for were removed.',
   },

@@ -18,6 +18,7 @@ export function AudienceMark({ audience, names }: { audience: Audience; names?: 
     public: [t.post.public, t.post.publicTitle],
     contacts: [t.post.contacts, t.post.contactsTitle],
     aspects: !names ? [t.post.limited, t.post.limitedTitle] : names.length > 0 ? [shortened(names.join(', ')), t.post.aspectsTitle(names)] : [t.post.onlyYou, t.post.onlyYouTitle],
+    people: [t.post.limited, t.post.limitedTitle],
   }[audience.to] as [string, string];
   const open = audience.to === 'public';
   return (

@@ -156,7 +156,7 @@ export function checkEditedAudience(wanted: Audience | null, current: Audience):
   if (wanted === null || wanted.to === 'public') return;
   if (current.to === 'public') throw precondition();
   if (wanted.to !== 'aspects') return;
-  if (current.to === 'contacts' || current.aspectIds.some((id) => !wanted.aspectIds.includes(id))) throw precondition();
+  if (current.to !== 'aspects' || current.aspectIds.some((id) => !wanted.aspectIds.includes(id))) throw precondition();
 }
 
 // ── items ──

@@ -8,6 +8,7 @@ const state = (follower: FollowerState, following: FollowingState, added: boolea
   following,
   addedAt: added ? 500 : null,
   blockedAt: blocked ? 600 : null,
+  mutedAt: null,
 });
 
 /** Every state that can be: a block has ended everything else. */

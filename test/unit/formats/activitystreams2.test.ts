@@ -12,11 +12,11 @@ const activityId = '0192f0aa00007000800000000000000b';
 const atomId = `https://social.test/posts/${guid}`;
 const actorUrl = 'https://social.test/u/alice';
 const context = ['https://www.w3.org/ns/activitystreams', { Hashtag: 'as:Hashtag' }];
-const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice A.', summary: 'I like <dinosaurs>.\nAnd tea.' } };
+const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice A.', summary: 'I like <dinosaurs>.\nAnd tea.', avatar: null, banner: null } };
 
 function postOf(markdown: string, changes: Partial<Post> = {}): Post {
   const { html, title, tags } = renderMarkdown(markdown);
-  return { guid, authorId: 1, kind: 'note', atomId, title, markdown, html, language: 'en', tags, audience: { to: 'public' }, createdAt: Date.UTC(2026, 10, 21, 9), editedAt: null, deletedAt: null, ...changes };
+  return { guid, authorId: 1, kind: 'note', reshareOf: null, atomId, title, markdown, html, language: 'en', tags, audience: { to: 'public' }, createdAt: Date.UTC(2026, 10, 21, 9), editedAt: null, deletedAt: null, ...changes };
 }
 
 const note = {

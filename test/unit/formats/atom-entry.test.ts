@@ -11,7 +11,7 @@ import { type Element, parseUntrusted, serialize, xml } from '../../../src/xml.j
 const fixture = (path: string): Element => parseUntrusted(readFileSync(new URL(`../../fixtures/wire/${path}`, import.meta.url), 'utf8'));
 
 const guid = '0192f0aa00007000800000000000000a';
-const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice A.', summary: '' } };
+const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice A.', summary: '', avatar: null, banner: null } };
 const links = {
   authorJid: 'alice@social.test',
   webUrl: `https://social.test/posts/${guid}`,
@@ -21,7 +21,7 @@ const links = {
 function postOf(markdown: string, changes: Partial<Post> = {}): Post {
   const { html, title, tags } = renderMarkdown(markdown);
   const createdAt = Date.UTC(2026, 10, 21, 9);
-  return { guid, authorId: 1, kind: 'note', atomId: links.webUrl, title, markdown, html, language: 'en', tags, audience: { to: 'public' }, createdAt, editedAt: null, deletedAt: null, ...changes };
+  return { guid, authorId: 1, kind: 'note', reshareOf: null, atomId: links.webUrl, title, markdown, html, language: 'en', tags, audience: { to: 'public' }, createdAt, editedAt: null, deletedAt: null, ...changes };
 }
 const encode = (markdown: string, changes?: Partial<Post>): Element => parseUntrusted(serialize(encodeEntry(postOf(markdown, changes), alice, links)));
 

@@ -6,13 +6,13 @@ import { NS } from '../../../src/formats/namespaces.js';
 import { renderMarkdown } from '../../../src/services/text.js';
 import { type Element, parseUntrusted, serialize } from '../../../src/xml.js';
 
-const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice & Co.', summary: '' } };
+const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: 'Alice & Co.', summary: '', avatar: null, banner: null } };
 const page = 'https://social.test/u/alice';
 
 function entryOf(markdown: string, guid: string): Element {
   const { html, title, tags } = renderMarkdown(markdown);
   const webUrl = `https://social.test/posts/${guid}`;
-  const post: Post = { guid, authorId: 1, kind: 'note', atomId: webUrl, title, markdown, html, language: '', tags, audience: { to: 'public' }, createdAt: 0, editedAt: null, deletedAt: null };
+  const post: Post = { guid, authorId: 1, kind: 'note', reshareOf: null, atomId: webUrl, title, markdown, html, language: '', tags, audience: { to: 'public' }, createdAt: 0, editedAt: null, deletedAt: null };
   return encodeEntry(post, alice, { authorJid: 'alice@social.test', webUrl, itemUri: `xmpp:alice@social.test?;node=urn:xmpp:microblog:0;item=${guid}` });
 }
 

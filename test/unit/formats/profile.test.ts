@@ -5,7 +5,7 @@ import { encodeVcardTemp } from '../../../src/formats/vcard-temp.js';
 import { decodeVcard4, encodeVcard4 } from '../../../src/formats/vcard4.js';
 import { cleanText, parseUntrusted, serialize, xml } from '../../../src/xml.js';
 
-const actor = (displayName: string, summary: string): Actor => ({ id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName, summary } });
+const actor = (displayName: string, summary: string): Actor => ({ id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName, summary, avatar: null, banner: null } });
 const args = ['alice@social.test', 'https://social.test/u/alice'] as const;
 
 test('a vCard 4 tells name, page, address and summary', () => {

@@ -3,7 +3,7 @@ import type { Actor } from '../../../src/domain/actor.js';
 import { encodeHostMeta, encodeHostMetaJson, encodeNodeinfo, encodeNodeinfoLinks, encodeWebfinger, NODEINFO_VERSIONS, nodeinfoMediaType, parseResource } from '../../../src/formats/webfinger.js';
 import { serialize } from '../../../src/xml.js';
 
-const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: '', summary: '' } };
+const alice: Actor = { id: 1, isLocal: true, username: 'alice', domain: 'social.test', profile: { displayName: '', summary: '', avatar: null, banner: null } };
 const publicUrl = 'https://social.test';
 
 // RFC 7033 §4.4.

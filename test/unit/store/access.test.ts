@@ -12,25 +12,27 @@ import { describeStores } from '../../support/store.js';
 const [BEFORE, POSTED, AFTER] = [1_000, 2_000, 3_000];
 const NODE = 'urn:xmpp:microblog:0';
 
-/** What each kind of viewer may see, of public posts, posts for contacts and for an aspect. */
+/** What each kind of viewer may see, of public posts, posts for contacts, for an aspect, and for those to whom they were brought. */
 const MATRIX: Record<string, Record<Audience['to'], boolean>> = {
-  anonymous: { public: true, contacts: false, aspects: false },
-  author: { public: true, contacts: true, aspects: true },
-  'contact added before': { public: true, contacts: true, aspects: false },
-  'contact added with the post': { public: true, contacts: true, aspects: false },
-  'contact added after': { public: true, contacts: false, aspects: false },
-  'removed contact': { public: true, contacts: false, aspects: false },
-  'contact of the opposite direction': { public: true, contacts: false, aspects: false },
-  'follower only': { public: true, contacts: false, aspects: false },
-  stranger: { public: true, contacts: false, aspects: false },
-  'blocked by the author': { public: false, contacts: false, aspects: false },
-  'blocks the author': { public: false, contacts: false, aspects: false },
-  'aspect member before': { public: true, contacts: true, aspects: true },
-  'aspect member after': { public: true, contacts: true, aspects: false },
-  'member of another aspect': { public: true, contacts: true, aspects: false },
+  anonymous: { public: true, contacts: false, aspects: false, people: false },
+  author: { public: true, contacts: true, aspects: true, people: true },
+  'contact added before': { public: true, contacts: true, aspects: false, people: false },
+  'contact added with the post': { public: true, contacts: true, aspects: false, people: false },
+  'contact added after': { public: true, contacts: false, aspects: false, people: false },
+  'removed contact': { public: true, contacts: false, aspects: false, people: false },
+  'contact of the opposite direction': { public: true, contacts: false, aspects: false, people: false },
+  'follower only': { public: true, contacts: false, aspects: false, people: false },
+  stranger: { public: true, contacts: false, aspects: false, people: false },
+  'blocked by the author': { public: false, contacts: false, aspects: false, people: false },
+  'blocks the author': { public: false, contacts: false, aspects: false, people: false },
+  'aspect member before': { public: true, contacts: true, aspects: true, people: false },
+  'aspect member after': { public: true, contacts: true, aspects: false, people: false },
+  'member of another aspect': { public: true, contacts: true, aspects: false, people: false },
+  'one to whom it was brought': { public: true, contacts: false, aspects: false, people: true },
+  'one to whom it was brought, who blocks the author': { public: false, contacts: false, aspects: false, people: false },
 };
 const VIEWERS = Object.keys(MATRIX);
-const AUDIENCES: Audience['to'][] = ['public', 'contacts', 'aspects'];
+const AUDIENCES: Audience['to'][] = ['public', 'contacts', 'aspects', 'people'];
 
 describeStores((makeStore) => {
   let store: Store;
@@ -71,6 +73,8 @@ describeStores((makeStore) => {
       'aspect member before': added(BEFORE, [aspect.id, BEFORE]),
       'aspect member after': added(BEFORE, [aspect.id, AFTER]),
       'member of another aspect': added(BEFORE, [other.id, BEFORE]),
+      'one to whom it was brought': async () => {},
+      'one to whom it was brought, who blocks the author': (id) => relate(store, id, authorId, { blockedAt: AFTER }),
     };
     viewers.set('anonymous', 'anonymous');
     viewers.set('author', { actorId: authorId });
@@ -98,7 +102,11 @@ describeStores((makeStore) => {
       });
     }
     const make = async (audience: Audience) => (await makePost(store, authorId, audience, POSTED)).guid;
-    posts = { public: await make({ to: 'public' }), contacts: await make({ to: 'contacts' }), aspects: await make({ to: 'aspects', aspectIds: [aspect.id] }) };
+    posts = { public: await make({ to: 'public' }), contacts: await make({ to: 'contacts' }), aspects: await make({ to: 'aspects', aspectIds: [aspect.id] }), people: await make({ to: 'people' }) };
+    for (const [name, viewer] of viewers) {
+      if (!name.startsWith('one to whom') || viewer === 'anonymous') continue;
+      await store.transaction((tx) => tx.query('insert into post_recipients (post_guid, actor_id) values (?, ?)', [posts.people, viewer.actorId]));
+    }
     // Beside them: a post of somebody else, which no answer about the author may hold.
     const bystander = await makeAccount(store, 'bystander');
     await makePost(store, bystander.actor.id, { to: 'public' }, POSTED);
@@ -109,7 +117,7 @@ describeStores((makeStore) => {
   const guidsOf = (list: { guid: Guid }[]) => list.map(({ guid }) => guid);
   const idOf = (viewer: Viewer) => (viewer === 'anonymous' ? null : viewer.actorId);
 
-  /** Every path by which the store hands out posts: each tells which of the three the viewer gets. */
+  /** Every path by which the store hands out posts: each tells which of them the viewer gets. */
   const PATHS: Record<string, (viewer: Viewer) => Promise<Audience['to'][]>> = {
     find: async (viewer) => {
       const found = await Promise.all(AUDIENCES.map((to) => findVisiblePost(store, viewer, posts[to])));
@@ -152,7 +160,7 @@ describeStores((makeStore) => {
       expect(await findDeletedPost(store, friend, posts.public)).toBeNull();
       expect(await findDeletedPost(store, blocked, posts.aspects)).toBeNull();
       // Its end is told to the same people as its beginning.
-      expect(await PATHS.subscriptions!(friend)).toEqual(AUDIENCES);
+      expect(await PATHS.subscriptions!(friend)).toEqual(['public', 'contacts', 'aspects']);
     } finally {
       await store.transaction((tx) => updatePost(tx, posts.aspects, { deletedAt: null }));
     }

@@ -12,7 +12,7 @@ describeStores((makeStore) => {
       const actor = await insertLocalActor(tx, { username, domain: 'social.test' });
       return insertAccount(tx, {
         ...{ actorId: actor.id, username, email: `${username}@mail.test`, passwordHash: '', state: 'active', isAdmin: false },
-        ...{ defaultAudience: { to: 'public' }, askFirst: false, createdAt: 0, confirmedAt: 0 },
+        ...{ defaultAudience: { to: 'public' }, askFirst: false, notificationMail: null, createdAt: 0, confirmedAt: 0 },
       });
     });
   const after = async (store: Store, cursor: ChatCursor) => (await listChatChanges(store, cursor)).map(({ username, endsSessions, exists }) => [username, endsSessions, exists]);

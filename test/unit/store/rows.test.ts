@@ -62,7 +62,7 @@ describeStores((makeStore) => {
     const { account, actor } = await someone({ defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, isAdmin: true, passwordHash: '$2b$', createdAt: T, confirmedAt: null });
     expect(account).toEqual({
       ...{ id: expect.any(Number), actorId: actor.id, username: actor.username, email: `${actor.username}@example.net`, passwordHash: '$2b$', state: 'active' },
-      ...{ skeleton: skeletonOf(actor.username), isAdmin: true, defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, askFirst: false, createdAt: T, confirmedAt: null },
+      ...{ skeleton: skeletonOf(actor.username), isAdmin: true, defaultAudience: { to: 'aspects', aspectIds: [1, 2] }, askFirst: false, notificationMail: null, createdAt: T, confirmedAt: null },
     });
     const found = [
       await findAccount(store, account.id),
@@ -101,10 +101,10 @@ describeStores((makeStore) => {
   test('actors are found by id, name and address', async () => {
     const { actor } = await someone();
     const remote = await makeRemote(store, 'juliet@capulet.example');
-    expect(remote).toEqual({ id: expect.any(Number), isLocal: false, username: 'juliet', domain: 'capulet.example', profile: { displayName: '', summary: '' } });
+    expect(remote).toEqual({ id: expect.any(Number), isLocal: false, username: 'juliet', domain: 'capulet.example', profile: { displayName: '', summary: '', avatar: null, banner: null } });
     expect(await makeRemote(store, 'juliet@capulet.example')).toEqual(remote);
     await store.transaction((tx) => updateProfile(tx, actor.id, { displayName: 'Ä', summary: 'line\nline' }));
-    const changed = { ...actor, isLocal: true, profile: { displayName: 'Ä', summary: 'line\nline' } };
+    const changed = { ...actor, isLocal: true, profile: { displayName: 'Ä', summary: 'line\nline', avatar: null, banner: null } };
     expect(await findActors(store, [actor.id, remote.id, -1])).toEqual(
       new Map([
         [actor.id, changed],
@@ -196,7 +196,7 @@ describeStores((makeStore) => {
 
   test('relationships', async () => {
     const [{ actor }, romeo, juliet] = [await someone(), await makeRemote(store, 'romeo@montague.example'), await makeRemote(store, 'juliet@montague.example')];
-    const full: Relationship = { actorId: actor.id, otherId: romeo.id, follower: 'on', following: 'asked', addedAt: T, blockedAt: T + 1 };
+    const full: Relationship = { actorId: actor.id, otherId: romeo.id, follower: 'on', following: 'asked', addedAt: T, blockedAt: T + 1, mutedAt: T + 2 };
     await store.transaction((tx) => saveRelationship(tx, full));
     expect(await findRelationship(store, actor.id, romeo.id)).toEqual(full);
     await relate(store, actor.id, juliet.id, { follower: 'asked' });
@@ -206,7 +206,7 @@ describeStores((makeStore) => {
     ]);
     expect([await countContacts(store, actor.id), await countFollowers(store, actor.id)]).toEqual([1, 1]);
     await relate(store, actor.id, romeo.id, {});
-    expect(await findRelationship(store, actor.id, romeo.id)).toEqual({ actorId: actor.id, otherId: romeo.id, follower: 'none', following: 'none', addedAt: null, blockedAt: null });
+    expect(await findRelationship(store, actor.id, romeo.id)).toEqual({ actorId: actor.id, otherId: romeo.id, follower: 'none', following: 'none', addedAt: null, blockedAt: null, mutedAt: null });
     expect(await listRelationships(store, actor.id)).toHaveLength(1);
   });
 
@@ -270,7 +270,7 @@ describeStores((makeStore) => {
   test('the ledger holds each host once, and its latest activity is summed up', async () => {
     const { actor } = await someone();
     const { guid } = await makePost(store, actor.id, { to: 'public' }, T);
-    const activity = { id: newGuid(T), actorId: actor.id, verb: 'post' as const, postGuid: guid, publishedAt: T };
+    const activity = { id: newGuid(T), actorId: actor.id, verb: 'post' as const, postGuid: guid, publishedAt: T, commentGuid: null };
     const edit = { ...activity, id: newGuid(T), verb: 'update' as const };
     for (const each of [activity, edit]) await store.transaction((tx) => insertActivity(tx, each));
     expect(await findActivity(store, edit.id)).toEqual(edit);

@@ -59,7 +59,7 @@ beforeAll(async () => {
     for (const viewer of VIEWERS) {
       const actorId = people[viewer];
       if (actorId === undefined || viewer === 'author') continue;
-      await saveRelationship(tx, { actorId, otherId: people.author!, follower: 'none', following: 'on', addedAt: null, blockedAt: viewer === 'blocker' ? 1 : null });
+      await saveRelationship(tx, { actorId, otherId: people.author!, follower: 'none', following: 'on', addedAt: null, blockedAt: viewer === 'blocker' ? 1 : null, mutedAt: null });
     }
   });
 });
