@@ -6,6 +6,7 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { type AnyFamily, CONTENT_TYPE, Counter, deliveries, eventSeconds, Gauge, Histogram, renderMetrics } from '../metrics.js';
 import type { Context } from '../services/context.js';
 import { type QueueCount, queueCounts } from '../store/jobs.js';
+import type { ReadyReport } from '../web/app.js';
 import type { Connector } from '../xmpp/connector.js';
 import { programFolder } from './snippets.js';
 
@@ -111,8 +112,17 @@ function processFamilies(delay: IntervalHistogram): AnyFamily[] {
   ];
 }
 
-/** Answers GET /metrics; to be served on DX_METRICS_LISTEN. `stop` ends the measuring of the event loop. */
-export function createMetrics(ctx: Context, connector: Connector | null): { listener: RequestListener; stop(): void } {
+/** What the figures are about, besides the process itself. */
+export interface Measured {
+  /** What /readyz says: a process without pages has it here alone. */
+  ready: () => Promise<ReadyReport>;
+  connector: Connector | null;
+  /** Does this process count the jobs that wait? They are the same for all processes of an installation. */
+  queues: boolean;
+}
+
+/** Answers GET /metrics, /healthz and /readyz; to be served on DX_METRICS_LISTEN. `stop` ends the measuring of the event loop. */
+export function createMetrics(ctx: Context, { ready, connector, queues }: Measured): { listener: RequestListener; stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   delay.enable();
   let counting: Promise<QueueCount[] | null> | undefined;
@@ -120,7 +130,8 @@ export function createMetrics(ctx: Context, connector: Connector | null): { list
   function counted(): Promise<QueueCount[] | null> {
     counting ??= (async () => {
       const from = performance.now();
-      const counts = await queueCounts(ctx.store, ctx.now()).catch(() => null);
+      const asked: Promise<QueueCount[]> = queues ? queueCounts(ctx.store, ctx.now()) : ctx.store.ping().then(() => []);
+      const counts = await asked.catch(() => null);
       setTimeout(() => (counting = undefined), REST_AFTER_COUNT * (performance.now() - from)).unref();
       return counts;
     })();
@@ -131,7 +142,7 @@ export function createMetrics(ctx: Context, connector: Connector | null): { list
     const counts = await counted();
     return renderMetrics([
       new Gauge('dx_database_up', 'Does the database answer?').set({}, counts === null ? 0 : 1),
-      ...(counts ? queueFamilies(counts) : []),
+      ...(counts && queues ? queueFamilies(counts) : []),
       ...(connector ? componentFamilies(connector) : []),
       deliveries,
       eventSeconds,
@@ -146,15 +157,19 @@ export function createMetrics(ctx: Context, connector: Connector | null): { list
   const listener: RequestListener = (request, response) => {
     const reply = (status: number, type: string, text: string) =>
       void response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(request.method === 'HEAD' ? undefined : text);
-    if (!/^\/metrics(\?|$)/.test(request.url ?? '')) return reply(404, 'text/plain; charset=utf-8', 'There is /metrics.\n');
-    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'text/plain; charset=utf-8', 'Ask with GET.\n');
-    gather().then(
-      (text) => reply(200, CONTENT_TYPE, text),
-      (error) => {
-        ctx.log.error({ err: error }, 'metrics failed');
-        reply(500, 'text/plain; charset=utf-8', 'The metrics could not be gathered: see the log.\n');
-      },
-    );
+    const PLAIN = 'text/plain; charset=utf-8';
+    const what = /^\/(metrics|healthz|readyz)(\?|$)/.exec(request.url ?? '')?.[1];
+    if (what === undefined) return reply(404, PLAIN, 'There are /metrics, /healthz and /readyz.\n');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, PLAIN, 'Ask with GET.\n');
+    if (what === 'healthz') return reply(200, PLAIN, 'ok\n');
+    const answer =
+      what === 'readyz'
+        ? ready().then((report) => reply(report.ready ? 200 : 503, 'application/json; charset=utf-8', JSON.stringify(report)))
+        : gather().then((text) => reply(200, CONTENT_TYPE, text));
+    answer.catch((error) => {
+      ctx.log.error({ err: error }, 'metrics failed');
+      reply(500, PLAIN, 'The metrics could not be gathered: see the log.\n');
+    });
   };
   return { listener, stop: () => void delay.disable() };
 }

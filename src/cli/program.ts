@@ -5,6 +5,7 @@ import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import type { Context } from '../services/context.js';
 import type { Tx } from '../store/database.js';
+import type { RoleName } from './roles/role.js';
 
 /** Where a command reads and writes; tests hand in their own. */
 export interface Io {
@@ -19,6 +20,13 @@ export interface Io {
   /** Resolves when a long-running command shall end: SIGINT or SIGTERM. */
   stopped(): Promise<void>;
 }
+
+/** The roles as commands: what `serve` does, in processes of their own. */
+const ROLE_COMMANDS: Record<RoleName, string> = {
+  web: 'only the pages and the endpoint for chat logins, as many processes as wanted',
+  worker: 'only jobs, as many processes as wanted',
+  connector: 'only the connection to the XMPP server: one process, and others that stand by',
+};
 
 export const EXIT = { good: 0, failed: 1, usage: 2, config: 78 } as const;
 
@@ -100,21 +108,28 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
     .showHelpAfterError('(--help tells more)')
     .addHelpText('after', '\nConfiguration comes from the environment and from .env in the working directory: see dx config.\nExit codes: 0 good, 1 failed, 2 wrong usage, 78 wrong configuration.');
 
+  const run = async (roles?: readonly RoleName[]): Promise<void> => {
+    const settings = await config();
+    const [{ serve }, { tellSystemd }] = await Promise.all([import('./serve.js'), import('./systemd.js')]);
+    const tell = (state: string) => void tellSystemd(io.env, state, (line) => io.err(`${line}\n`));
+    const stopped = io.stopped();
+    const running = await serve(settings, roles ? { roles } : {});
+    io.out(`diaspora-x${roles ? ` ${roles.join(', ')}` : ''} is ready${running.url === '' ? '' : `: ${settings.publicUrl}`}\n`);
+    tell('READY=1');
+    await stopped;
+    tell('STOPPING=1');
+    await running.stop();
+  };
   program
     .command('serve')
     .description('run everything in one process: web, connector, workers, chat logins')
-    .action(async () => {
-      const settings = await config();
-      const [{ serve }, { tellSystemd }] = await Promise.all([import('./serve.js'), import('./systemd.js')]);
-      const tell = (state: string) => void tellSystemd(io.env, state, (line) => io.err(`${line}\n`));
-      const stopped = io.stopped();
-      const running = await serve(settings);
-      io.out(`diaspora-x is ready: ${settings.publicUrl}\n`);
-      tell('READY=1');
-      await stopped;
-      tell('STOPPING=1');
-      await running.stop();
-    });
+    .action(() => run());
+  for (const [name, what] of Object.entries(ROLE_COMMANDS)) {
+    program
+      .command(name)
+      .description(`run ${what}; needs PostgreSQL`)
+      .action(() => run([name as RoleName]));
+  }
 
   program
     .command('migrate')

@@ -1,35 +1,30 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createAuthEndpoint } from '../auth/endpoint.js';
-import type { Config, HostPort } from '../config.js';
-import { deliver, giveUp } from '../jobs/deliver.js';
-import { distribute } from '../jobs/distribute.js';
-import { sweepExpired } from '../jobs/sweep.js';
-import { startWorker, type Worker } from '../jobs/worker.js';
+import { type Config, ConfigError } from '../config.js';
 import { createLog, type Logger } from '../log.js';
-import { writeUses } from '../services/app-passwords.js';
-import { endChatSessions } from '../services/chat-sessions.js';
 import type { Context } from '../services/context.js';
-import { sendMail } from '../services/mail.js';
-import { createApp } from '../web/app.js';
+import type { ReadyReport } from '../web/app.js';
 import type { Connector } from '../xmpp/connector.js';
 import { createXmpp } from '../xmpp/index.js';
 import { openContext } from './context.js';
-import { createMetrics, measureChatLogins, measurePages } from './metrics.js';
+import { listen } from './listen.js';
+import { createMetrics } from './metrics.js';
+import { startConnector } from './roles/connector.js';
+import { ROLES, type Role, type RoleName } from './roles/role.js';
+import { startWeb } from './roles/web.js';
+import { startWorkerRole } from './roles/worker.js';
 
-/** How long jobs that run get to end; what still runs then is given back. With the open requests (1 s) and the stream (2 s) it stays within 10 s. */
-const STOP_MS = 4_000;
+export type { ReadyReport } from '../web/app.js';
+
 /** How long the start waits for the XMPP server before it says "ready" without it. */
 const XMPP_WAIT_MS = 3_000;
-const SWEEP_MS = 3_600_000;
 
-/** An installation that runs: all roles in one process. */
+/** Roles that run in this process. */
 export interface Running {
   ctx: Context;
-  /** Where the web pages answer. */
+  /** Where the web pages answer; '' without the role `web`. */
   url: string;
   /** Where /metrics answers; null when another program has taken that port. */
   metricsUrl: string | null;
+  /** null without the role `connector`, or when no XMPP server is set. */
   connector: Connector | null;
   /** Resolves when no job can run now. For tests and benchmarks. */
   idle(): Promise<void>;
@@ -37,76 +32,57 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Each part of /readyz. */
-export interface ReadyReport {
-  ready: boolean;
-  parts: Record<string, { ok: boolean; text: string }>;
+export interface ServeOptions {
+  /** All of them, unless said otherwise. */
+  roles?: readonly RoleName[];
+  log?: Logger;
+  now?: () => number;
 }
 
 /**
- * Starts all roles: migrations, web, workers, authentication endpoint, connector. Resolves when the pages answer and the
- * XMPP server has let us in, or has not within 3 s: the web goes on without it.
+ * Starts the roles: migrations, then each of them. Resolves when they work and the XMPP server has let us in, or has not within 3 s:
+ * the rest goes on without it.
  * @throws Error with a sentence for the operator when a port is taken, the database cannot be opened or is newer than this program
+ * @throws ConfigError when these roles cannot run alone with this configuration
  */
-export async function serve(config: Config, options: { log?: Logger; now?: () => number } = {}): Promise<Running> {
-  const log = options.log ?? createLog(config.logLevel);
-  const { ctx, close } = await openContext(config, { log, ...(options.now ? { now: options.now } : {}) });
-  const stops: (() => Promise<unknown>)[] = [close, () => writeUses(ctx)];
-  const workers: Worker[] = [];
+export async function serve(config: Config, { roles = ROLES, log = createLog(config.logLevel), now }: ServeOptions = {}): Promise<Running> {
+  checkRoles(config, roles);
+  const { ctx, close } = await openContext(config, { log, ...(now ? { now } : {}) });
+  const running: Role[] = [];
+  const stops: (() => Promise<unknown>)[] = [close];
   let draining = false;
   const stop = async () => {
     draining = true;
     // The pages answer meanwhile, and say on /readyz that they will not for long; what people post now waits for the next start.
-    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+    await Promise.all(running.map((role) => role.drain()));
     for (const each of stops.splice(0).reverse()) await each();
+  };
+  const add = <R extends Role>(role: R): R => {
+    running.push(role);
+    stops.push(() => role.stop());
+    return role;
+  };
+  const ready = async (): Promise<ReadyReport> => {
+    const parts = await databaseParts(ctx);
+    for (const role of running) Object.assign(parts, role.ready());
+    if (roles.includes('connector') && !ctx.config.component) parts.component = { ok: false, text: 'no XMPP server is set' };
+    if (draining) parts.service = { ok: false, text: 'is being stopped' };
+    return { ready: Object.values(parts).every((part) => part.ok), parts };
   };
   try {
     if (await ctx.store.isNewer()) throw new Error('The database was written by a newer version of diaspora-x. Start that version, or restore a backup from before the upgrade.');
     for (const name of await ctx.store.migrate()) log.info({ migration: name }, 'migrated');
 
+    // Every role asks it where activities must go; only the connector connects.
     const xmpp = config.component ? createXmpp(ctx) : null;
     if (xmpp) ctx.protocols.push(xmpp.protocol);
-    const main = startWorker({
-      store: ctx.store,
-      queue: 'main',
-      log,
-      now: ctx.now,
-      concurrency: 8,
-      stopMs: STOP_MS,
-      onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
-      handlers: { distribute: (job) => distribute(ctx, job.payload), mail: (job) => sendMail(ctx, job.payload), 'end-chat-sessions': (job) => endChatSessions(ctx, job.payload), deliver: (job, signal) => deliver(ctx, job.payload, signal) },
-    });
-    workers.push(main);
-    const chat =
-      xmpp &&
-      startWorker({
-        store: ctx.store,
-        queue: 'xmpp',
-        log,
-        now: ctx.now,
-        concurrency: 64,
-        gate: xmpp.connector.gate,
-        stopMs: STOP_MS,
-        onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
-        handlers: { ...xmpp.handlers, deliver: (job, signal) => deliver(ctx, job.payload, signal) },
-      });
-    if (xmpp && chat) {
-      stops.push(() => xmpp.connector.stop());
-      workers.push(chat);
-    }
-    const sweeping = setInterval(() => void sweepExpired(ctx).catch((error) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
-    stops.push(async () => clearInterval(sweeping));
+    else log.warn('no XMPP server is set (DX_COMPONENT_URL): the web pages work, posts stay here');
 
-    if (config.chatDomain !== '') {
-      const stopping = new AbortController();
-      stops.push((await listen(measureChatLogins(createAuthEndpoint(ctx, stopping.signal)), config.authListen, 'DX_AUTH_LISTEN')).stop, async () => stopping.abort());
-    }
-    const ready = async () => {
-      const { parts } = await readyReport(ctx, xmpp?.connector ?? null);
-      if (draining) parts.service = { ok: false, text: 'is being stopped' };
-      return { ready: Object.values(parts).every((part) => part.ok), parts };
-    };
-    const metrics = createMetrics(ctx, xmpp?.connector ?? null);
+    if (roles.includes('worker')) add(startWorkerRole(ctx));
+    const connecting = xmpp && roles.includes('connector') ? add(startConnector(ctx, xmpp)) : null;
+    const connector = connecting && xmpp ? xmpp.connector : null;
+
+    const metrics = createMetrics(ctx, { ready, connector, queues: roles.includes('worker') });
     stops.push(async () => metrics.stop());
     // Nobody shall be without the service because its figures cannot be read.
     const figures = await listen(metrics.listener, config.metricsListen, 'DX_METRICS_LISTEN').catch((error: Error) => {
@@ -114,59 +90,41 @@ export async function serve(config: Config, options: { log?: Logger; now?: () =>
       return null;
     });
     if (figures) stops.push(figures.stop);
-    const web = await listen(measurePages(createApp(ctx, { ready })), config.listen, 'DX_LISTEN');
-    stops.push(web.stop);
+    const web = roles.includes('web') ? add(await startWeb(ctx, ready)) : null;
 
-    if (xmpp) {
-      xmpp.connector.start();
-      if (!(await xmpp.connector.online(XMPP_WAIT_MS))) log.warn({ ...xmpp.connector.status() }, 'the XMPP server is not there yet: posts wait in the queue until it is');
-    } else {
-      log.warn('no XMPP server is set (DX_COMPONENT_URL): the web pages work, posts stay here');
-    }
+    connecting?.connect();
+    if (connector && !(await connector.online(XMPP_WAIT_MS))) log.warn({ ...connector.status() }, 'the XMPP server is not there yet: posts wait in the queue until it is');
     const idle = async () => {
-      await main.idle();
-      await chat?.idle(); // last: what main did may have left it something
+      for (const role of running) await role.idle(); // the connector after the worker, who may have left it something
     };
-    return { ctx, url: web.url, metricsUrl: figures?.url ?? null, connector: xmpp?.connector ?? null, idle, stop };
+    return { ctx, url: web?.url ?? '', metricsUrl: figures?.url ?? null, connector, idle, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function listen(app: RequestListener, at: HostPort, key: string): Promise<{ url: string; stop: () => Promise<void> }> {
-  const server = createServer(app);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'another program listens there already' : error.code === 'EACCES' ? 'this user may not use that port' : error.message;
-      reject(new Error(`Cannot listen on ${at.host}:${at.port}: ${why}. Stop it, or set ${key} to another HOST:PORT.`));
-    });
-    server.listen(at.port, at.host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`, stop: () => closeServer(server) };
+function checkRoles(config: Config, roles: readonly RoleName[]): void {
+  if (roles.length === ROLES.length) return;
+  const name = roles.join(' and ');
+  const faults = [
+    config.databaseUrl.startsWith('sqlite:')
+      ? `DX_DATABASE_URL is an SQLite file, which only one process can serve: dx ${name} needs PostgreSQL (dx copy-database moves an installation there), or run dx serve, which is everything in one process.`
+      : null,
+    roles.includes('connector') && !config.component ? 'DX_COMPONENT_URL is missing: dx connector has no XMPP server to connect to (dx snippet prints both sides).' : null,
+  ].filter((fault) => fault !== null);
+  if (faults.length > 0) throw new ConfigError(faults);
 }
 
-/** Lets running answers end, but not for ever: event streams never end by themselves. */
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), 1_000).unref();
-  });
-}
-
-async function readyReport(ctx: Context, connector: Connector | null): Promise<ReadyReport> {
-  const parts: ReadyReport['parts'] = {};
+async function databaseParts(ctx: Context): Promise<ReadyReport['parts']> {
   try {
     await ctx.store.ping();
     const pending = await ctx.store.pendingMigrations();
-    parts.database = { ok: true, text: 'answers' };
-    parts.migrations = { ok: pending.length === 0, text: pending.length === 0 ? 'none is waiting' : `${pending.length} waiting: run dx migrate` };
+    return {
+      database: { ok: true, text: 'answers' },
+      migrations: { ok: pending.length === 0, text: pending.length === 0 ? 'none is waiting' : `${pending.length} waiting: run dx migrate` },
+    };
   } catch {
-    parts.database = { ok: false, text: 'does not answer' };
+    return { database: { ok: false, text: 'does not answer' } };
   }
-  const status = connector?.status();
-  parts.component = { ok: status?.state === 'online', text: status ? (status.state === 'online' ? 'connected' : [status.reason, status.remedy].filter(Boolean).join(' ')) : 'no XMPP server is set' };
-  return { ready: Object.values(parts).every((part) => part.ok), parts };
 }

@@ -1,0 +1,36 @@
+// Who runs which job: every kind of domain/job.ts stands here, under its queue, and nowhere else.
+import { deliver, giveUp } from '../jobs/deliver.js';
+import { distribute } from '../jobs/distribute.js';
+import type { Handlers, WorkerOptions } from '../jobs/worker.js';
+import { endChatSessions } from '../services/chat-sessions.js';
+import type { Context } from '../services/context.js';
+import { sendMail } from '../services/mail.js';
+import type { Xmpp } from '../xmpp/index.js';
+
+const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job.payload, signal) });
+
+/** The queue `main`: any number of processes with the role `worker`. */
+export const mainHandlers = (ctx: Context): Handlers => ({
+  ...deliverTo(ctx),
+  distribute: (job) => distribute(ctx, job.payload),
+  mail: (job) => sendMail(ctx, job.payload),
+  'end-chat-sessions': (job) => endChatSessions(ctx, job.payload),
+});
+
+/** The queue `xmpp`: the one process that has the connection to the XMPP server. */
+export const xmppHandlers = (ctx: Context, xmpp: Xmpp): Handlers => ({
+  ...deliverTo(ctx),
+  ...xmpp.handlers,
+});
+
+/** How long jobs that run get to end; what still runs then is given back. With the open requests (1 s) and the stream (2 s) a stop stays within 10 s. */
+const STOP_MS = 4_000;
+
+/** What the workers of both queues have in common. */
+export const workerOptions = (ctx: Context): Pick<WorkerOptions, 'store' | 'log' | 'now' | 'stopMs' | 'onDead'> => ({
+  store: ctx.store,
+  log: ctx.log,
+  now: ctx.now,
+  stopMs: STOP_MS,
+  onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
+});

@@ -1,0 +1,37 @@
+import { createAuthEndpoint } from '../../auth/endpoint.js';
+import { writeUses } from '../../services/app-passwords.js';
+import type { Context } from '../../services/context.js';
+import { createApp, type ReadyReport } from '../../web/app.js';
+import { listen } from '../listen.js';
+import { measureChatLogins, measurePages } from '../metrics.js';
+import { nothing, type Role } from './role.js';
+
+/**
+ * The pages (DX_LISTEN), and the check that chat servers ask for (DX_AUTH_LISTEN): whoever lets people in does it here, so there is one
+ * kind of process to have more of when many log in.
+ * @param ready what /readyz says
+ * @throws Error with a sentence for the operator when a port is taken
+ */
+export async function startWeb(ctx: Context, ready: () => Promise<ReadyReport>): Promise<Role & { url: string }> {
+  const stopping = new AbortController();
+  const auth = ctx.config.chatDomain === '' ? null : await listen(measureChatLogins(createAuthEndpoint(ctx, stopping.signal)), ctx.config.authListen, 'DX_AUTH_LISTEN');
+  const endAuth = async () => {
+    stopping.abort();
+    await auth?.stop();
+  };
+  const pages = await listen(measurePages(createApp(ctx, { ready })), ctx.config.listen, 'DX_LISTEN').catch(async (error) => {
+    await endAuth();
+    throw error;
+  });
+  return {
+    url: pages.url,
+    ready: () => ({}),
+    drain: nothing,
+    idle: nothing,
+    async stop() {
+      await pages.stop();
+      await endAuth();
+      await writeUses(ctx);
+    },
+  };
+}

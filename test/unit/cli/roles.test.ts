@@ -1,0 +1,86 @@
+// Roles in processes of their own, without an XMPP server: what each tells of itself, and what is refused.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { main } from '../../../src/cli/program.js';
+import type { RoleName } from '../../../src/cli/roles/role.js';
+import { type ReadyReport, type Running, serve } from '../../../src/cli/serve.js';
+import { loadConfig } from '../../../src/config.js';
+import { createDatabase } from '../../support/servers/postgres.js';
+import { silentLog } from '../../support/store.js';
+
+const folders: string[] = [];
+const running: Running[] = [];
+afterEach(async () => {
+  for (const one of running.splice(0)) await one.stop();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function environment(more: Record<string, string> = {}): { env: Record<string, string>; directory: string } {
+  const directory = mkdtempSync(path.join(tmpdir(), 'dx-roles-'));
+  folders.push(directory);
+  const env = { DX_STATE_DIR: directory, DX_CHAT_DOMAIN: '', DX_LISTEN: '127.0.0.1:0', DX_METRICS_LISTEN: '127.0.0.1:0', DX_LOG_LEVEL: 'silent', ...more };
+  return { env, directory };
+}
+
+async function start(databaseUrl: string, roles: RoleName[]): Promise<Running> {
+  const { env, directory } = environment({ DX_DATABASE_URL: databaseUrl });
+  const one = await serve(loadConfig(env, directory), { roles, log: silentLog });
+  running.push(one);
+  return one;
+}
+
+const answer = async (one: Running, what: string) => fetch(`${one.metricsUrl}/${what}`);
+
+async function dx(args: string[], more: Record<string, string> = {}) {
+  const { env, directory } = environment(more);
+  const result = { code: -1, out: '', err: '' };
+  result.code = await main(args, {
+    out: (text) => void (result.out += text),
+    err: (text) => void (result.err += text),
+    env,
+    directory,
+    readStdin: async () => '',
+    stopped: async () => {},
+  });
+  return result;
+}
+
+test.each(['web', 'worker', 'connector'])('dx %s refuses SQLite, which one process alone can serve, and says what to do', async (role) => {
+  const { code, out, err } = await dx([role]);
+  expect([code, out]).toEqual([78, '']);
+  expect(err).toContain(`dx ${role} needs PostgreSQL`);
+  expect(err).toContain('dx serve');
+  expect(err).toContain('dx copy-database');
+});
+
+test('dx connector without an XMPP server has nothing to do, and says so', async () => {
+  const { code, err } = await dx(['connector'], { DX_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
+  expect(code).toBe(78);
+  expect(err).toContain('DX_COMPONENT_URL is missing');
+});
+
+test('a process without pages is ready, and tells its health, beside its figures', async () => {
+  const worker = await start(await createDatabase(), ['worker']);
+  expect(worker.url).toBe('');
+  expect([(await answer(worker, 'healthz')).status, (await answer(worker, 'readyz')).status]).toEqual([200, 200]);
+  const { parts } = (await (await answer(worker, 'readyz')).json()) as ReadyReport;
+  expect(parts).toMatchObject({ database: { ok: true }, migrations: { ok: true } });
+  expect(parts).not.toHaveProperty('component');
+});
+
+test('the pages are ready without the XMPP server, which is the affair of another process', async () => {
+  const web = await start(await createDatabase(), ['web']);
+  const report = (await (await fetch(`${web.url}/readyz`)).json()) as ReadyReport;
+  expect(report.ready).toBe(true);
+  expect(report.parts).not.toHaveProperty('component');
+});
+
+test('only workers count the jobs that wait, which are the same for every process', async () => {
+  const url = await createDatabase();
+  const [web, worker] = [await start(url, ['web']), await start(url, ['worker'])];
+  const figures = async (one: Running) => (await answer(one, 'metrics')).text();
+  expect(await figures(web)).not.toContain('dx_queue_jobs');
+  expect(await figures(web)).toContain('dx_database_up 1');
+  expect(await figures(worker)).toContain('# TYPE dx_queue_jobs gauge');
+});
