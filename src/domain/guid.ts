@@ -23,8 +23,23 @@ export function newGuid(nowMs: number): Guid {
     lastMs += 1;
     counter = 0;
   }
+  return write(lastMs, counter);
+}
+
+let earlier = 0;
+
+/**
+ * A guid for something that was made elsewhere at this time (milliseconds UTC), so that it stands where it belongs among ours. Of several of one
+ * millisecond, who was named later comes later.
+ */
+export function guidAt(atMs: number): Guid {
+  earlier = (earlier + 1) & 0xfff;
+  return write(Math.min(Math.max(Math.trunc(atMs), 0), 0xffff_ffff_ffff), earlier);
+}
+
+function write(timeMs: number, count: number): Guid {
   const random = crypto.getRandomValues(new Uint8Array(8));
   random[0] = (random[0]! & 0x3f) | 0x80;
   const tail = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return lastMs.toString(16).padStart(12, '0') + (0x7000 | counter).toString(16) + tail;
+  return timeMs.toString(16).padStart(12, '0') + (0x7000 | count).toString(16) + tail;
 }

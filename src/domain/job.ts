@@ -13,6 +13,10 @@ export interface JobPayloads {
   'reconcile-presence': { actorId: number; otherId: number };
   /** xmpp: tell followers that a profile changed (vCard4, nickname, avatar nodes). */
   'profile-changed': { actorId: number };
+  /** xmpp: what a person elsewhere (`otherId`) tells about themselves, and their last posts, as one of ours (`actorId`) gets them. */
+  'fetch-person': { actorId: number; otherId: number };
+  /** xmpp: make the explicit subscriptions of one of ours to a person's feed agree with the relationship, and fetch what was missed. Lane: the pair. */
+  'fetch-feed': { actorId: number; otherId: number };
   /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC; `again`: for the second time. */
   'end-chat-sessions': { username: string; at: number; again?: true };
   /** main: send one mail. */

@@ -101,18 +101,38 @@ export async function findOrNotePerson(ctx: Context, tx: Tx, text: string): Prom
 
 const ADDRESS = /^([^\s@/<>"'&:\p{Cc}]{1,256})@([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$/u;
 
-/** @throws DomainError invalid (field address) */
+/** Pages of a person, here and on other installations of this program: the host of the pages is the domain of the handle (interface.md §1). */
+const PROFILE_PAGE = /^https?:\/\/([^/?#\s]+)\/(?:u\/([^/?#@\s]+)|people\/([^/?#\s]+@[^/?#@\s]+))\/?(?:[?#].*)?$/i;
+
+function addressInUrl(text: string, publicUrl: string, ownDomain: string): string | null {
+  const isOwn = text.startsWith(`${publicUrl}/`);
+  const match = PROFILE_PAGE.exec(text);
+  if (!match) return null;
+  const [, host, username, address] = match;
+  try {
+    return address ? decodeURIComponent(address) : `${decodeURIComponent(username!)}@${isOwn ? ownDomain : host!.replace(/:\d+$/, '')}`;
+  } catch {
+    return null; // a percent sign that begins no code
+  }
+}
+
+/**
+ * Takes apart what stands for a person: handle, chat address, `xmpp:` or `acct:` link, or the web address of a profile.
+ * @throws DomainError invalid (field address)
+ */
 export function parseAddress(text: string, publicUrl: string, ownDomain: string): { username: string; domain: string } {
   const trimmed = text.trim();
-  const profile = trimmed.startsWith(`${publicUrl}/u/`) ? `${trimmed.slice(publicUrl.length + 3).split(/[/?#]/)[0]}@${ownDomain}` : trimmed;
-  const bare = profile.replace(/^(xmpp:|acct:|@)/i, '').split(/[?/]/)[0]!.toLowerCase();
+  const bare = (addressInUrl(trimmed, publicUrl, ownDomain) ?? trimmed)
+    .replace(/^(xmpp:|acct:|@)/i, '')
+    .split(/[?/]/)[0]!
+    .toLowerCase();
   const match = ADDRESS.exec(bare);
-  if (!match) throw new DomainError('invalid', 'Write an address like name@example.org, or paste a link to a page of this server.', 'address');
+  if (!match) throw new DomainError('invalid', 'Write an address like name@example.org, or paste a link to someone’s page.', 'address');
   return { username: match[1]!, domain: match[2]! };
 }
 
-/** Everything that the contacts page shows: who asks, who was added, who follows. */
-export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; blocked: Entry[] }> {
+/** Everything that the contacts page shows: who asks, who was added, who follows, who is blocked or hidden. */
+export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; blocked: Entry[]; muted: Entry[] }> {
   const [rows, aspects] = await Promise.all([listRelationships(ctx.store, account.actorId), aspectsByMember(ctx.store, account.actorId)]);
   const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: aspects.get(other.id) ?? [] }));
   return {
@@ -120,6 +140,7 @@ export async function contactsPage(ctx: Context, account: Account): Promise<{ re
     contacts: entries.filter((entry) => entry.relationship.addedAt !== null),
     followers: entries.filter((entry) => entry.relationship.follower === 'on'),
     blocked: entries.filter((entry) => entry.relationship.blockedAt !== null),
+    muted: entries.filter((entry) => entry.relationship.mutedAt !== null),
   };
 }
 
@@ -211,6 +232,10 @@ export const removeContact = (ctx: Context, account: Account, otherId: number) =
 export const blockPerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'block');
 /** Lifts the block; nothing else comes back by itself. @throws DomainError not-found */
 export const unblockPerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'unblock');
+/** Hides someone's posts and doings; nothing else changes, and nobody can tell. @throws DomainError not-found */
+export const mutePerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'mute');
+/** @throws DomainError not-found */
+export const unmutePerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'unmute');
 
 /** Switches "ask me first". Off: those who wait are let in, because nobody would answer them any more. */
 export async function setAskFirst(ctx: Context, account: Account, on: boolean): Promise<void> {

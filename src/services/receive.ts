@@ -1,0 +1,179 @@
+// What comes from people elsewhere: their posts, edits and ends, in whatever order and however often they come.
+import type { Actor } from '../domain/actor.js';
+import { DomainError } from '../domain/errors.js';
+import { type Guid, guidAt } from '../domain/guid.js';
+import { type Post, parsePostText } from '../domain/post.js';
+import { findPostForDelivery, findReshare, insertPost, updatePost } from '../store/posts.js';
+import type { Db, Tx } from '../store/database.js';
+import { addRecipients, findOrigin, insertOrigin, isRetracted, type ItemAddress, type NodeAddress, noteRetracted, originsOfNode, type PostOrigin, updateOrigin } from '../store/received.js';
+import type { Context } from './context.js';
+import { renderMarkdown } from './text.js';
+
+export type { ItemAddress, NodeAddress } from '../store/received.js';
+
+/** A post as its server tells it. Nothing of it is verified: the author is whoever sent it. Times are milliseconds UTC. */
+export interface ReceivedEntry {
+  /** Markdown; '' only for a reshare. */
+  text: string;
+  /** The IRI under which it is known from now on. */
+  iri: string;
+  tags: readonly string[];
+  /** BCP 47; '': unknown. */
+  language: string;
+  published: number | null;
+  updated: number | null;
+  /** For whom it says that it is; null: it says nothing. */
+  audience: 'public' | 'limited' | null;
+  /** Where comments on it stand. */
+  comments: NodeAddress | null;
+  /** A reshare: where its root stands, as far as it says so. */
+  root: { items: ItemAddress[]; guids: Guid[] } | null;
+}
+
+export interface Arrival {
+  /** The verified sender: whose node it is. */
+  author: Actor;
+  origin: ItemAddress;
+  entry: ReceivedEntry;
+  /** Local actors to whom their server brought it. */
+  recipients: readonly number[];
+  /** May anybody read its node? null: not known. */
+  isOpen: boolean | null;
+  /** When it came. */
+  at: number;
+}
+
+/** Another server's clock may be ahead by so much. */
+const CLOCK_SKEW_MS = 24 * 3_600_000;
+const MAX_TAGS = 30;
+const TAG = /^[\p{L}\p{M}\p{N}_-]{1,60}$/u;
+
+/** When this version was made: a wrong clock cannot shut out every later edit. */
+const versionOf = ({ entry, at }: Arrival): number => Math.max(0, Math.min(entry.updated ?? entry.published ?? at, at + CLOCK_SKEW_MS));
+
+/**
+ * A post from elsewhere, new or edited. Idempotent and in any order: what is older than what is here changes nothing, what was retracted does
+ * not come (back), and nobody's item is another's.
+ * @returns the post as it stands now; null: there is none
+ */
+export async function receivePost(_ctx: Context, tx: Tx, arrival: Arrival): Promise<Post | null> {
+  const known = await findOrigin(tx, arrival.origin);
+  if (known) return receiveAgain(tx, known, arrival);
+  if (await isRetracted(tx, arrival.origin)) return null;
+  return insertReceived(tx, arrival);
+}
+
+async function insertReceived(tx: Tx, arrival: Arrival): Promise<Post | null> {
+  const { author, origin, entry, recipients, isOpen, at } = arrival;
+  const root = entry.root && (await findRoot(tx, entry.root));
+  if (root !== null && (await findReshare(tx, author.id, root))) return null; // one by a person of a root
+  const written = root === null ? write(entry) : NOTHING_WRITTEN;
+  if (!written) return null;
+  const isPublic = entry.audience === 'public' || (entry.audience === null && isOpen === true);
+  const createdAt = Math.max(0, Math.min(entry.published ?? entry.updated ?? at, at));
+  const post: Post = {
+    guid: guidAt(createdAt),
+    authorId: author.id,
+    kind: entry.root ? 'reshare' : 'note',
+    reshareOf: root,
+    atomId: entry.iri,
+    ...written,
+    language: entry.language,
+    audience: { to: isPublic ? 'public' : 'people' },
+    createdAt,
+    editedAt: null,
+    deletedAt: null,
+  };
+  await insertPost(tx, post);
+  await insertOrigin(tx, {
+    ...{ postGuid: post.guid, protocol: 'xmpp', ...origin, updatedAt: versionOf(arrival) },
+    ...{ commentsService: entry.comments?.service ?? null, commentsNode: entry.comments?.node ?? null },
+  });
+  if (!isPublic) await addRecipients(tx, post.guid, recipients);
+  tx.publish({ kind: 'post', actorId: author.id, guid: post.guid });
+  return post;
+}
+
+/** A copy, an edit, or an old version. Who may see it stays, but for one more of ours to whom its server has brought it. */
+async function receiveAgain(tx: Tx, known: PostOrigin, arrival: Arrival): Promise<Post | null> {
+  const { author, entry, recipients, at } = arrival;
+  const post = await findPostForDelivery(tx, known.postGuid);
+  if (!post || post.authorId !== author.id || post.deletedAt !== null) return null;
+  if (post.audience.to === 'people') await addRecipients(tx, post.guid, recipients);
+  const version = versionOf(arrival);
+  // At the same second the node's own order counts, which is that of arrival; a copy is told by its text, which is cheap.
+  if (version < known.updatedAt || (version === known.updatedAt && cleanText(entry.text) === post.markdown)) return post;
+  const written = post.reshareOf === null ? write(entry) : NOTHING_WRITTEN;
+  if (!written) return post;
+  // An edit that forgets to name the comments node (Libervia 0.9 without -C) does not lose the comments.
+  const comments = entry.comments ? { commentsService: entry.comments.service, commentsNode: entry.comments.node } : {};
+  await updateOrigin(tx, post.guid, { updatedAt: version, ...comments });
+  if (written.markdown === post.markdown && written.tags.join() === post.tags.join()) return post;
+  const edited: Post = { ...post, ...written, editedAt: Math.max(post.createdAt, Math.min(version, at)) };
+  await updatePost(tx, post.guid, { ...written, editedAt: edited.editedAt });
+  tx.publish({ kind: 'post', actorId: author.id, guid: post.guid });
+  return edited;
+}
+
+/**
+ * An item is gone, by the word of the service and node that held it. It does not come back, whenever a copy arrives.
+ */
+export async function receiveRetraction(ctx: Context, tx: Tx, item: ItemAddress): Promise<void> {
+  await noteRetracted(tx, item, ctx.now());
+  const origin = await findOrigin(tx, item);
+  if (origin) await removeReceived(ctx, tx, origin.postGuid);
+}
+
+/** The node was emptied, or removed: all that is here of it goes. */
+export async function receivePurge(ctx: Context, tx: Tx, node: NodeAddress): Promise<void> {
+  for (;;) {
+    const some = await originsOfNode(tx, node, PURGE_AT_ONCE);
+    for (const { itemId } of some) await receiveRetraction(ctx, tx, { ...node, itemId });
+    if (some.length < PURGE_AT_ONCE) return;
+  }
+}
+
+async function removeReceived(ctx: Context, tx: Tx, guid: Guid): Promise<void> {
+  const post = await findPostForDelivery(tx, guid);
+  if (!post || post.deletedAt !== null) return;
+  await updatePost(tx, guid, { ...NOTHING_WRITTEN, deletedAt: ctx.now() });
+  tx.publish({ kind: 'post', actorId: post.authorId, guid });
+}
+
+const PURGE_AT_ONCE = 500;
+const NOTHING_WRITTEN = { markdown: '', html: '', title: '', tags: [] as string[] };
+type Written = Pick<Post, 'markdown' | 'html' | 'title' | 'tags'>;
+
+/** As `parsePostText` leaves it; null: there is nothing to read in it, or too much. */
+function cleanText(text: string): string | null {
+  try {
+    return parsePostText(text);
+  } catch (error) {
+    if (error instanceof DomainError) return null;
+    throw error;
+  }
+}
+
+/** The stored forms. */
+function write({ text, tags }: ReceivedEntry): Written | null {
+  const markdown = cleanText(text);
+  if (markdown === null) return null;
+  const { html, title, tags: inText } = renderMarkdown(markdown);
+  const all = [...tags.map((tag) => tag.normalize('NFC').toLowerCase()).filter((tag) => TAG.test(tag)), ...inText];
+  return { markdown, html, title, tags: [...new Set(all)].slice(0, MAX_TAGS) };
+}
+
+/** The guid of a post here that may be reshared: a public one, and never a reshare itself. */
+async function findRoot(db: Db, { items, guids }: NonNullable<ReceivedEntry['root']>): Promise<Guid | null> {
+  const candidates = [...guids];
+  for (const item of items) {
+    const origin = await findOrigin(db, item);
+    if (origin) candidates.push(origin.postGuid);
+  }
+  for (const guid of candidates) {
+    const post = await findPostForDelivery(db, guid);
+    const root = post?.kind === 'reshare' ? post.reshareOf && (await findPostForDelivery(db, post.reshareOf)) : post;
+    if (root && root.deletedAt === null && root.audience.to === 'public') return root.guid;
+  }
+  return null;
+}

@@ -1,0 +1,124 @@
+import type { Guid } from '../domain/guid.js';
+import type { Db, Tx } from './database.js';
+import { marks, table } from './rows.js';
+import {
+  type FollowedFeed,
+  FollowedFeedSchema,
+  type PostOrigin,
+  PostOriginSchema,
+  type PostRecipient,
+  PostRecipientSchema,
+  type RetractedItem,
+  RetractedItemSchema,
+} from './schema/social.js';
+import { type NodeAccess, NodeAccessSchema, type PersonFetch, PersonFetchSchema } from './schema/remote.js';
+
+export type { FollowedFeed, NodeAccess, PersonFetch, PostOrigin };
+
+/** What identifies something on another server: an item of a node of a service (for PEP: a bare JID). */
+export interface ItemAddress {
+  service: string;
+  node: string;
+  itemId: string;
+}
+export type NodeAddress = Omit<ItemAddress, 'itemId'>;
+
+const origins = table<PostOrigin>(PostOriginSchema);
+const recipients = table<PostRecipient>(PostRecipientSchema);
+const retracted = table<RetractedItem>(RetractedItemSchema);
+const feeds = table<FollowedFeed>(FollowedFeedSchema);
+const accesses = table<NodeAccess>(NodeAccessSchema);
+const fetches = table<PersonFetch>(PersonFetchSchema);
+
+// ── posts from elsewhere ──
+
+export const findOrigin = (db: Db, { service, node, itemId }: ItemAddress): Promise<PostOrigin | null> => origins.find(db, { service, node, itemId });
+export const originOf = (db: Db, postGuid: Guid): Promise<PostOrigin | null> => origins.find(db, { postGuid });
+
+/** Of many posts at once, by guid. */
+export async function originsOf(db: Db, guids: readonly Guid[]): Promise<Map<Guid, PostOrigin>> {
+  if (guids.length === 0) return new Map();
+  const rows = await db.query(`select ${origins.columns()} from post_origins where post_guid in (${marks(guids.length)})`, [...guids]);
+  return new Map(rows.map((row) => origins.read(row)).map((origin) => [origin.postGuid, origin]));
+}
+
+/** The posts whose comments stand in this node. */
+export const originsWithComments = (db: Db, commentsService: string, commentsNode: string): Promise<PostOrigin[]> => origins.select(db, { commentsService, commentsNode });
+
+/** @throws DomainError conflict when the item is there already */
+export async function insertOrigin(tx: Tx, origin: PostOrigin): Promise<void> {
+  await origins.insert(tx, origin);
+}
+
+export async function updateOrigin(tx: Tx, postGuid: Guid, change: Partial<PostOrigin>): Promise<void> {
+  await origins.update(tx, { postGuid }, change);
+}
+
+/** Live items of the node, with when their posts were made; newest first. */
+export const originsOfNode = (db: Db, { service, node }: NodeAddress, limit: number): Promise<{ itemId: string; updatedAt: number; createdAt: number }[]> =>
+  db
+    .query<{ item_id: string; updated_at: number; created_at: number }>(
+      `select o.item_id, o.updated_at, p.created_at from post_origins o join posts p on p.guid = o.post_guid
+       where o.service = ? and o.node = ? and p.deleted_at is null order by o.post_guid desc limit ?`,
+      [service, node, limit],
+    )
+    .then((rows) => rows.map((row) => ({ itemId: row.item_id, updatedAt: row.updated_at, createdAt: row.created_at })));
+
+/** Audience `people`: one more of ours to whom it was brought. */
+export async function addRecipients(tx: Tx, postGuid: Guid, actorIds: readonly number[]): Promise<void> {
+  for (const actorId of actorIds) {
+    await tx.query('insert into post_recipients (post_guid, actor_id) values (?, ?) on conflict (post_guid, actor_id) do nothing', [postGuid, actorId]);
+  }
+}
+
+export const recipientsOf = async (db: Db, postGuid: Guid): Promise<number[]> => (await recipients.select(db, { postGuid }, 'order by actor_id')).map((row) => row.actorId);
+
+export const isRetracted = async (db: Db, { service, node, itemId }: ItemAddress): Promise<boolean> =>
+  (await db.query('select 1 from retracted_items where service = ? and node = ? and item_id = ?', [service, node, itemId])).length > 0;
+
+export async function noteRetracted(tx: Tx, { service, node, itemId }: ItemAddress, at: number): Promise<void> {
+  await retracted.insert(tx, { service, node, itemId, at }, 'on conflict (service, node, item_id) do nothing');
+}
+
+/** @returns how many were older */
+export const forgetRetracted = async (tx: Tx, before: number): Promise<number> => (await tx.query('delete from retracted_items where at < ? returning 1', [before])).length;
+
+// ── what is followed ──
+
+export const findFeed = (db: Db, actorId: number, { service, node }: NodeAddress): Promise<FollowedFeed | null> => feeds.find(db, { actorId, service, node });
+
+/** The subscriptions of one of ours to nodes of one person. */
+export const feedsOf = (db: Db, actorId: number, personId: number): Promise<FollowedFeed[]> => feeds.select(db, { actorId, personId }, 'order by service, node');
+
+export async function saveFeed(tx: Tx, feed: FollowedFeed): Promise<void> {
+  await feeds.upsert(tx, feed, ['actorId', 'service', 'node']);
+}
+
+export async function removeFeed(tx: Tx, actorId: number, { service, node }: NodeAddress): Promise<void> {
+  await feeds.remove(tx, { actorId, service, node });
+}
+
+/** All of them, page by page, a service's together. @param after the last one of the page before, or null */
+export async function listFeeds(db: Db, after: FollowedFeed | null, limit: number): Promise<FollowedFeed[]> {
+  const rows = await db.query(`select ${feeds.columns()} from followed_feeds where (service, node, actor_id) > (?, ?, ?) order by service, node, actor_id limit ?`, [
+    after?.service ?? '',
+    after?.node ?? '',
+    after?.actorId ?? 0,
+    limit,
+  ]);
+  return rows.map((row) => feeds.read(row));
+}
+
+// ── what was asked of other servers ──
+
+export const findAccess = (db: Db, { service, node }: NodeAddress): Promise<NodeAccess | null> => accesses.find(db, { service, node });
+
+export async function saveAccess(tx: Tx, access: NodeAccess): Promise<void> {
+  await accesses.upsert(tx, access, ['service', 'node']);
+}
+
+export const findFetch = (db: Db, actorId: number): Promise<PersonFetch | null> => fetches.find(db, { actorId });
+
+export async function saveFetch(tx: Tx, fetch: PersonFetch): Promise<void> {
+  await fetches.upsert(tx, fetch, ['actorId']);
+}
