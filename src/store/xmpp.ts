@@ -73,24 +73,30 @@ export async function countSubscriptionsOf(db: Db, jid: string): Promise<number>
   return (await db.query<{ n: number }>('select count(*) as n from subscriptions where jid = ?', [jid]))[0]!.n;
 }
 
+/** Whom an activity goes to on one host, no more of each than sending needs. JIDs are bare. */
+export interface DeliveryTargets {
+  subscriptions: Pick<PubsubSubscription, 'node' | 'jid' | 'personId' | 'pausedUntil'>[];
+  legs: Pick<PresenceLeg, 'actorId' | 'jid' | 'personId' | 'lastGuid'>[];
+}
+
 /**
  * Who on this host is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
- * access check admits the person behind it. `pausedUntil` and caps are the caller's.
+ * access check admits the person behind it. `pausedUntil` and caps are the caller's. Few columns, because there may be thousands of
+ * rows, and to bring one column of them over costs more than the check.
  */
-export async function deliveryTargets(
-  db: Db,
-  post: { guid: Guid; authorId: number },
-  host: string,
-): Promise<{ subscriptions: PubsubSubscription[]; legs: PresenceLeg[] }> {
+export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number }, host: string): Promise<DeliveryTargets> {
   const params = [post.guid, post.authorId, host];
-  const ofPost = (columns: string, from: string, person: string) =>
-    `select ${columns} from posts p join ${from} on t.actor_id = p.author_id
-     where p.guid = ? and p.author_id = ? and t.host = ? and ${visibleSql('p', person)}`;
-  const subscribed = await db.query(`${ofPost(subscriptions.columns('t'), 'subscriptions t', 't.person_id')} and t.state = 'subscribed' order by t.jid, t.node`, params);
-  const following = await db.query(`${ofPost(legs.columns('t'), 'presence_legs t', 't.person_id')} and t.inbound = 'on' order by t.jid`, params);
+  const ofPost = (columns: string, from: string, state: string) =>
+    `select ${columns} from posts p join ${from} t on t.actor_id = p.author_id
+     where p.guid = ? and p.author_id = ? and t.host = ? and t.${state} and ${visibleSql('p', 't.person_id')}`;
+  const subscribed = await db.query<{ node: string; jid: string; person_id: number | null; paused_until: number | null }>(
+    `${ofPost('t.node, t.jid, t.person_id, t.paused_until', 'subscriptions', "state = 'subscribed'")} order by t.jid, t.node`,
+    params,
+  );
+  const following = await db.query<{ jid: string; person_id: number; last_guid: Guid | null }>(`${ofPost('t.jid, t.person_id, t.last_guid', 'presence_legs', "inbound = 'on'")} order by t.jid`, params);
   return {
-    subscriptions: subscribed.map((row) => toSubscription(subscriptions.read(row))),
-    legs: following.map((row) => toLeg(legs.read(row))),
+    subscriptions: subscribed.map(({ node, jid, person_id, paused_until }) => ({ node, jid, personId: person_id, pausedUntil: paused_until })),
+    legs: following.map(({ jid, person_id, last_guid }) => ({ actorId: post.authorId, jid, personId: person_id, lastGuid: last_guid })),
   };
 }
 
