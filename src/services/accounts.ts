@@ -215,7 +215,7 @@ export async function resendConfirmation(ctx: Context, emailText: string, addres
 export async function authenticate(ctx: Context, login: string, password: string, address?: string): Promise<Account | null> {
   const { account, key } = await findByLogin(ctx, login);
   const from = addressKey(address);
-  const isFriend = account !== null && knowsAddress(ctx, account.id, address);
+  const isFriend = account !== null && (await knowsAddress(ctx, account.id, address));
   const giveBack = await takeLimits(ctx, {
     ...(isFriend ? {} : { 'login-overall': 'all', 'login-address': from, 'login-account': key }),
     'login-pair': `${from} ${key}`,
@@ -235,7 +235,7 @@ export async function authenticate(ctx: Context, login: string, password: string
     return null;
   }
   await giveBack();
-  rememberAddress(ctx, account.id, address);
+  await rememberAddress(ctx, account.id, address);
   return account;
 }
 

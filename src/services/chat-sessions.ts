@@ -8,6 +8,7 @@ import { type ChatCursor, deleteChatChanges, insertChatChange, knowsChatChange, 
 import type { Store, Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import type { Context } from './context.js';
+import { isMarked, mark, markedUntil } from './marks.js';
 
 const DAY_MS = 86_400_000;
 /** A module that was away for longer reads everything anew, and ends every session to be safe. */
@@ -30,57 +31,31 @@ export async function noteChatChange(ctx: Context, tx: Tx, account: Pick<Account
   await addJobs(tx, [{ kind: 'end-chat-sessions', queue: 'main', payload: { username: account.username, at: ctx.now() } }], ctx.now());
 }
 
-// Who was let in to chat, for the length of a negotiation. In the memory of the process with the auth endpoint: a restart gives a patient thief two minutes.
-const entries = new WeakMap<Store, Map<string, number>>();
+/** Notes that a chat server is about to be told "true" for this name: for the length of a negotiation. Needed only where ejabberd is told of changes. */
+export const noteLetIn = (ctx: Context, username: string): Promise<void> => mark(ctx, 'let-in', username, ctx.now() + NEGOTIATION_MS);
 
-/** Notes that a chat server was told "true" for this name. */
-export function noteLetIn(ctx: Context, username: string): void {
-  let of = entries.get(ctx.store);
-  if (!of) entries.set(ctx.store, (of = new Map()));
-  const now = ctx.now();
-  of.delete(username);
-  of.set(username, now);
-  // In the order of their times: the first ones are the oldest.
-  for (const [name, at] of of) {
-    if (at + NEGOTIATION_MS > now) break;
-    of.delete(name);
-  }
-}
+const letInShortlyBefore = async (ctx: Context, username: string, at: number): Promise<boolean> => (await markedUntil(ctx, 'let-in', username)) > at;
 
-const letInShortlyBefore = (ctx: Context, username: string, at: number): boolean => (entries.get(ctx.store)?.get(username) ?? -Infinity) + NEGOTIATION_MS > at;
-
-/** What is known of the chat servers, in the memory of the process that serves the auth endpoint. */
-interface Known {
-  /** Modules that wait for news at this moment. */
-  waiting: number;
-  /** When one last did. */
-  heardAt: number;
-  /** What ejabberd's API said last, and when. */
-  api: { ok: boolean; at: number } | null;
-}
-const known = new WeakMap<Store, Known>();
-
-function knownOf(ctx: Context): Known {
-  let of = known.get(ctx.store);
-  if (!of) known.set(ctx.store, (of = { waiting: 0, heardAt: -Infinity, api: null }));
-  return of;
-}
+/** What ejabberd's API said last, and when. Each process asks for itself. */
+const apiOf = new WeakMap<Store, { ok: boolean; at: number }>();
 
 /** A module is away for some seconds when Prosody or we restart. */
 const LATELY_MS = 30_000;
+/** A question is open no longer, however it ends; auth/events.ts ends it before. */
+const QUESTION_MS = 30_000;
 const ASK_API_AGAIN_MS = 30_000;
 
-/**
- * Would a chat server hear now whose sessions end? Otherwise open sessions stay until they reconnect.
- * TODO: the module's part is known only in the process that serves the auth endpoint; with roles apart, keep it in the database.
- */
+/** Would a chat server hear now whose sessions end? Otherwise open sessions stay until they reconnect. */
 export async function endsChatSessions(ctx: Context): Promise<boolean> {
-  const of = knownOf(ctx);
-  if (of.waiting > 0 || of.heardAt + LATELY_MS > ctx.now()) return true;
+  if (await isMarked(ctx, 'chat-module', '')) return true;
   if (!ctx.config.ejabberdApi) return false;
-  if (!of.api || of.api.at + ASK_API_AGAIN_MS <= ctx.now()) await kick(ctx, '').catch(() => {}); // its answer is noted
-  return of.api?.ok ?? false;
+  const last = apiOf.get(ctx.store);
+  if (!last || last.at + ASK_API_AGAIN_MS <= ctx.now()) await kick(ctx, '').catch(() => {}); // its answer is noted
+  return apiOf.get(ctx.store)?.ok ?? false;
 }
+
+/** A module is there, and will be for so long. */
+const noteModule = (ctx: Context, forMs: number): Promise<void> => mark(ctx, 'chat-module', '', ctx.now() + forMs);
 
 /**
  * Ends a chat account's sessions at ejabberd.
@@ -88,9 +63,7 @@ export async function endsChatSessions(ctx: Context): Promise<boolean> {
  */
 async function kick(ctx: Context, username: string): Promise<number> {
   const api = ctx.config.ejabberdApi!;
-  const note = (ok: boolean) => {
-    knownOf(ctx).api = { ok, at: ctx.now() };
-  };
+  const note = (ok: boolean) => apiOf.set(ctx.store, { ok, at: ctx.now() });
   let response: Response;
   let text: string;
   try {
@@ -122,7 +95,7 @@ export async function endChatSessions(ctx: Context, { username, at, again }: Job
   try {
     const ended = await kick(ctx, username);
     ctx.log.info({ username, ended }, 'chat sessions ended at ejabberd');
-    if (again || !letInShortlyBefore(ctx, username, at)) return;
+    if (again || !(await letInShortlyBefore(ctx, username, at))) return;
     const later = { kind: 'end-chat-sessions', queue: 'main', payload: { username, at, again: true }, runAt: at + NEGOTIATION_MS } as const;
     await ctx.store.transaction((tx) => addJobs(tx, [later], ctx.now()));
   } catch (error) {
@@ -181,8 +154,7 @@ const isEmpty = (news: ChatNews): boolean => !news.missed && news.exists.size ==
  * @param signal aborted when it shall be answered as it is
  */
 export async function awaitChatNews(ctx: Context, cursor: string | null, whole: boolean, signal: AbortSignal): Promise<ChatNews> {
-  const of = knownOf(ctx);
-  of.waiting += 1;
+  await noteModule(ctx, QUESTION_MS + LATELY_MS);
   let look = () => {};
   let heard = false;
   const hear = () => {
@@ -207,11 +179,10 @@ export async function awaitChatNews(ctx: Context, cursor: string | null, whole: 
       if (!heard) await new Promise<void>((resolve) => (look = resolve));
     }
   } finally {
-    of.waiting -= 1;
-    of.heardAt = ctx.now();
     for (const forget of deaf) forget();
     clearTimeout(later);
     signal.removeEventListener('abort', hear);
+    await noteModule(ctx, LATELY_MS);
   }
 }
 

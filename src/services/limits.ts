@@ -1,11 +1,13 @@
-// How often something may be tried. The counts live in this process' memory: a restart forgets them, and processes do not share them.
-// TODO: counts in PostgreSQL (rate-limiter-flexible has it) once the roles run in processes of their own.
+// How often something may be tried. The counts of all processes are in the table `limits` on PostgreSQL; on SQLite, where there is one process, they
+// are in its memory: a restart forgets them.
 import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import { DomainError } from '../domain/errors.js';
 import type { Store } from '../store/database.js';
+import { LIMITS_TABLE } from '../store/limits.js';
 import type { Context } from './context.js';
+import { isMarked, mark } from './marks.js';
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -30,6 +32,13 @@ const LIMITS = {
   // People whom we have not heard of, made known by one chat server.
   'strangers-host': { points: 2_000, duration: HOUR },
   'post-account': { points: 60, duration: 5 * MINUTE },
+  // What one person, and all of one other server, put under posts.
+  'comment-actor': { points: 60, duration: 5 * MINUTE },
+  'comment-host': { points: 1_200, duration: 5 * MINUTE },
+  'like-actor': { points: 300, duration: 5 * MINUTE },
+  'like-host': { points: 3_000, duration: 5 * MINUTE },
+  // Mails of single notifications to one account: what is more goes into the digest.
+  'notification-mail': { points: 20, duration: HOUR },
   // Wrong app passwords: one row (label), one account name without a known row, all.
   'app-password-row': { points: 30, duration: 10 * MINUTE },
   'app-password-account': { points: 60, duration: 10 * MINUTE },
@@ -48,8 +57,18 @@ function limiter(ctx: Context, name: LimitName): RateLimiterAbstract {
   let limiters = limitersOf.get(ctx.store);
   if (!limiters) limitersOf.set(ctx.store, (limiters = new Map()));
   let found = limiters.get(name);
-  if (!found) limiters.set(name, (found = new RateLimiterMemory({ ...LIMITS[name], keyPrefix: name })));
+  if (!found) limiters.set(name, (found = createLimiter(ctx.store, { ...LIMITS[name], keyPrefix: name })));
   return found;
+}
+
+function createLimiter(store: Store, options: { points: number; duration: number; keyPrefix: string }): RateLimiterAbstract {
+  if (store.dialect === 'sqlite') return new RateLimiterMemory(options);
+  const query = async ({ text, values }: { text: string; values: unknown[] }) => {
+    const rows = await store.query(text, values);
+    return { rows, rowCount: rows.length };
+  };
+  // The migrations make the table, and the sweep empties it.
+  return new RateLimiterPostgres({ ...options, storeClient: { query }, storeType: 'client', tableName: LIMITS_TABLE, tableCreated: true, clearExpiredByTimeout: false });
 }
 
 /** Keys come from strangers: of any length, so a digest stands for them. */
@@ -123,23 +142,16 @@ export function addressKey(address: string | undefined): string {
     .join(':')}::/64`;
 }
 
-const friendsOf = new WeakMap<Store, Map<string, true>>();
-const FRIENDS = 20_000;
+/** An address from which nobody logged in for so long is a stranger's again. */
+const KNOWN_MS = 90 * 24 * 3_600_000;
 
 /**
  * Remembers that an account logged in from an address, so that a stranger who uses up the account's tries does not lock its owner out.
- * In memory, the newest 20,000.
  */
-export function rememberAddress(ctx: Context, accountId: number, address: string | undefined): void {
-  if (!address) return;
-  let friends = friendsOf.get(ctx.store);
-  if (!friends) friendsOf.set(ctx.store, (friends = new Map()));
-  const key = digest(`${accountId} ${addressKey(address)}`);
-  friends.delete(key);
-  friends.set(key, true);
-  if (friends.size > FRIENDS) friends.delete(friends.keys().next().value!);
+export async function rememberAddress(ctx: Context, accountId: number, address: string | undefined): Promise<void> {
+  if (address) await mark(ctx, 'known-address', `${accountId} ${addressKey(address)}`, ctx.now() + KNOWN_MS);
 }
 
 /** Has this account logged in from this address of late? */
-export const knowsAddress = (ctx: Context, accountId: number, address: string | undefined): boolean =>
-  address !== undefined && (friendsOf.get(ctx.store)?.has(digest(`${accountId} ${addressKey(address)}`)) ?? false);
+export const knowsAddress = async (ctx: Context, accountId: number, address: string | undefined): Promise<boolean> =>
+  address !== undefined && isMarked(ctx, 'known-address', `${accountId} ${addressKey(address)}`);

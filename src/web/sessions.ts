@@ -79,7 +79,7 @@ export async function logIn(ctx: Context, req: Request, account: Account): Promi
   req.session.accountId = account.id;
   req.session.day = Math.floor(ctx.now() / DAY_MS);
   await done((callback) => req.session.save(callback)); // before the redirect: the browser may be faster than the database
-  rememberAddress(ctx, account.id, req.ip);
+  await rememberAddress(ctx, account.id, req.ip);
 }
 
 /** Ends this session, in the database and in the browser. */

@@ -6,6 +6,7 @@ import { jobSchemas } from './jobs.js';
 import { ActivitySchema, DeliverySchema } from './ledger.js';
 import { AspectMemberSchema, AspectSchema, PostAspectSchema, PostSchema } from './posts.js';
 import { socialSchemas } from './social.js';
+import { LeaseSchema, LimitSchema } from './processes.js';
 import { LegSchema, RelationshipSchema, SubscriptionSchema } from './relationships.js';
 
 /** All tables. */
@@ -15,4 +16,5 @@ export const schemas = (dialect: Dialect): EntitySchema[] =>
     ...[PostSchema, AspectSchema, AspectMemberSchema, PostAspectSchema, RelationshipSchema, LegSchema, SubscriptionSchema],
     ...[ActivitySchema, DeliverySchema, ...jobSchemas(dialect)],
     ...socialSchemas,
+    ...[LimitSchema, LeaseSchema],
   ] as EntitySchema[];

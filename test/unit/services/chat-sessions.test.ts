@@ -135,7 +135,7 @@ describe("ejabberd's API", () => {
 
   test('whoever was let in a moment before is ended once more, after the time that a client has to open its session', async () => {
     const alice = await make('alice');
-    noteLetIn(ctx, 'alice');
+    await noteLetIn(ctx, 'alice');
     ctx.pass(100_000);
     const at = ctx.now();
     await logOutEverywhere(ctx, alice);
