@@ -7,8 +7,8 @@ import type { Post } from '../domain/post.js';
 import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
 import { byteLength, cutText, cutXhtml } from './cut.js';
-import { xmppUri } from './item-uri.js';
-import { AS1_SCHEMA, NS } from './namespaces.js';
+import { type ItemAddress, itemUri, parseItemUri, xmppUri } from './item-uri.js';
+import { AS1_SCHEMA, commentsNode, NS } from './namespaces.js';
 
 /** Where the post is to be found. */
 export interface EntryLinks {
@@ -18,6 +18,23 @@ export interface EntryLinks {
   webUrl: string;
   /** `xmpp:JID?;node=…;item=…` (`itemUri`). */
   itemUri: string;
+  /** Its comments node, `xmpp:JID?;node=…`; null: it takes none. */
+  commentsUri: string | null;
+}
+
+/** The links of a post of ours. `atomId` is its web page. */
+export const ownLinks = (authorJid: string, { guid, atomId }: Pick<Post, 'guid' | 'atomId'>): EntryLinks => ({
+  authorJid,
+  webUrl: atomId,
+  itemUri: itemUri({ jid: authorJid, node: NS.MICROBLOG, item: guid }),
+  commentsUri: itemUri({ jid: authorJid, node: commentsNode(guid), item: null }),
+});
+
+/** What a reshare shows: the root as it stands. */
+export interface EntryRoot {
+  post: Post;
+  author: Actor;
+  links: EntryLinks;
 }
 
 /** Longest entry, serialised: with the stanza around it it passes every server, and 500 of them in a row do not fill a queue (xmpp-social.md §5). */
@@ -38,6 +55,9 @@ function encodeAcl(post: Post): Element {
     xml('osw:acl-subject', { type: `${NS.OSW}acl/subject/${subject[0]}` }, subject[1]),
   );
 }
+
+/** RFC 4287 §4.2.7 and XEP-0277 §3: comments come after the places of the post itself. `title` is what Movim 0.34 and Libervia 0.9 know it by. */
+const repliesLink = (commentsUri: string | null): Element | null => (commentsUri === null ? null : xml('link', { rel: 'replies', title: 'comments', href: commentsUri }));
 
 /** The stored HTML as XHTML; text that somehow is not well-formed any more goes out as plain paragraphs rather than not at all. */
 function xhtmlOf(post: Post): Element {
@@ -69,6 +89,7 @@ export function encodeEntry(post: Post, author: Actor, links: EntryLinks): Eleme
       post.tags.map((tag) => xml('category', { term: tag })),
       xml('link', { rel: 'alternate', type: 'text/html', href: links.webUrl }),
       xml('link', { rel: 'alternate', href: links.itemUri }),
+      repliesLink(links.commentsUri),
       // COMPAT Diaspora-X: it looks for this literal prefix.
       xml('activity:verb', { 'xmlns:activity': NS.ACTIVITY }, `${AS1_SCHEMA}post`),
       xml(
@@ -88,11 +109,54 @@ export function encodeEntry(post: Post, author: Actor, links: EntryLinks): Eleme
   return entry;
 }
 
+/**
+ * A reshare as an entry (XEP-0277 §2.6 "Repeating"): the author is the root's, `via` says where the root stands, and the comments are the root's.
+ * Movim 0.34 takes no author but the publisher, so the text begins with whose it is. A root that is no longer there, or not for everybody to see,
+ * is not told.
+ */
+export function encodeReshare(reshare: Post, author: Actor, links: EntryLinks, root: EntryRoot | null): Element {
+  const origin = root && `${nameOf(root.author)} (${root.links.authorJid})`;
+  const shown = root && origin ? { title: `${origin}: ${root.post.title}`, markdown: root.post.markdown } : { title: 'This post is no longer there.', markdown: '' };
+  const div = root && xhtmlOf(root.post);
+  const saysAll = !root || (root.post.markdown === root.post.title && div!.children.length === 1);
+  const build = (text: string, xhtml: Element | null): Element =>
+    xml(
+      'entry',
+      { xmlns: NS.ATOM, 'xml:lang': root?.post.language || null },
+      xml('id', null, reshare.atomId),
+      xml('title', { type: 'text' }, shown.title),
+      xml('published', null, iso(reshare.createdAt)),
+      xml('updated', null, iso(root?.post.editedAt ?? reshare.createdAt)),
+      xml('author', null, xml('name', null, nameOf(root?.author ?? author)), xml('uri', null, xmppUri((root?.links ?? links).authorJid))),
+      saysAll ? null : [xml('content', { type: 'text' }, `${origin}:\n\n${text}`), xml('content', { type: 'xhtml' }, xml('div', { xmlns: NS.XHTML }, xml('p', null, `${origin}:`), xhtml?.children))],
+      root?.post.tags.map((tag) => xml('category', { term: tag })),
+      xml('link', { rel: 'alternate', type: 'text/html', href: links.webUrl }),
+      xml('link', { rel: 'alternate', href: links.itemUri }),
+      root && [repliesLink(root.links.commentsUri), xml('link', { rel: 'via', href: root.links.itemUri, ref: root.post.atomId })],
+      xml('activity:verb', { 'xmlns:activity': NS.ACTIVITY }, `${AS1_SCHEMA}share`),
+      xml(
+        'activity:object',
+        { 'xmlns:activity': NS.ACTIVITY },
+        xml('activity:object-type', null, `${NS.OSW}object/status`),
+        xml('id', null, root?.post.atomId ?? reshare.atomId),
+        xml('content', { type: 'text/plain' }, origin ? `${origin}: ${text}` : shown.title),
+      ),
+      encodeAcl(reshare),
+    );
+  let entry = build(shown.markdown, div);
+  for (let room = ENTRY_MAX_BYTES / 3; root && byteLength(serialize(entry)) > ENTRY_MAX_BYTES && room > 64; room *= 0.8) {
+    entry = build(cutText(root.post.markdown, room, root.links.webUrl), cutXhtml(div!, room, root.links.webUrl));
+  }
+  return entry;
+}
+
 export interface EntryLink {
   rel: string;
   href: string;
   type: string | null;
   title: string | null;
+  /** Of `via`: the atom:id of what is shared. */
+  ref?: string;
 }
 
 /** What an entry is about, in words of ours. `unknown`: it names a verb that we do not know. */
@@ -105,8 +169,10 @@ export type AudienceHint = { to: 'public' } | { to: 'contacts' } | { to: 'groups
 export interface DecodedEntry {
   /** A hint only: Movim writes the bare item id, Libervia changes it with an edit. */
   atomId: string | null;
-  /** Plain text; '' when there is none. */
+  /** Plain text on one line; '' when there is none. */
   title: string;
+  /** The same with its line ends, as Markdown: comments are titles alone. */
+  titleText: string;
   /** Markdown: the text content, else what the XHTML or HTML content says, else the title. */
   text: string;
   /** Milliseconds UTC. */
@@ -180,11 +246,11 @@ function readText(candidates: Element[]): string {
 }
 
 /** COMPAT Libervia 0.9: comments have two titles, XHTML first. */
-function readTitle(entry: Element): string {
+function readTitle(entry: Element): { title: string; titleText: string } {
   const titles = entry.getChildren('title', NS.ATOM);
   const plain = titles.find((title) => typeOf(title) === 'text' && title.getText().trim() !== '');
   const title = plain?.getText() ?? titles.map((one) => (typeOf(one).includes('xhtml') ? plainText(one) : typeOf(one).includes('html') ? plainText(parseHtml(cleanForeignHtml(one.getText()))) : '')).find((text) => text.trim() !== '');
-  return title?.replace(/\s+/g, ' ').trim() ?? '';
+  return { title: title?.replace(/\s+/g, ' ').trim() ?? '', titleText: plain?.getText().trim() ?? readText(titles) };
 }
 
 function readAcl(entry: Element): AudienceHint | null {
@@ -217,7 +283,7 @@ const asUri = (text: string | null): string | null => (text && !text.includes(':
 function readLinks(entry: Element): EntryLink[] {
   return entry
     .getChildren('link', NS.ATOM)
-    .map(({ attrs }) => ({ rel: attrs.rel?.trim() || 'alternate', href: attrs.href?.trim() ?? '', type: attrs.type?.trim() || null, title: attrs.title?.trim() || null }))
+    .map(({ attrs }) => ({ ...(attrs.ref?.trim() ? { ref: attrs.ref.trim() } : {}), rel: attrs.rel?.trim() || 'alternate', href: attrs.href?.trim() ?? '', type: attrs.type?.trim() || null, title: attrs.title?.trim() || null }))
     .filter(({ href }) => isSafeUrl(href))
     .slice(0, MAX_LINKS);
 }
@@ -235,7 +301,7 @@ export function decodeEntry(payload: Element): DecodedEntry {
   const actor = entry.getChild('actor', NS.ACTIVITY);
   const author = entry.getChild('author', NS.ATOM) ?? actor;
 
-  const title = readTitle(entry);
+  const { title, titleText } = readTitle(entry);
   const contents = entry.getChildren('content', NS.ATOM).filter((content) => content.attrs.src === undefined);
   const text = readText(contents) || readText(object?.getChildren('content') ?? []) || readText(entry.getChildren('summary', NS.ATOM)) || title;
   if (text === '') throw new DomainError('invalid', 'The entry has neither a title nor a content.');
@@ -248,6 +314,7 @@ export function decodeEntry(payload: Element): DecodedEntry {
   return {
     atomId: textOf(entry.getChild('id', NS.ATOM)),
     title,
+    titleText,
     text,
     published: timeOf(entry.getChild('published', NS.ATOM)),
     updated: timeOf(entry.getChild('updated', NS.ATOM)),
@@ -272,4 +339,21 @@ const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{
 export function markdownOfEntry(entry: DecodedEntry): string {
   const { title, text } = entry;
   return title === '' || text === title || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
+}
+
+/** Where the entry's comments stand, as it says itself (Movim 0.34 looks for the title alone). null: it names no node. */
+export function commentsNodeOf({ links }: DecodedEntry): ItemAddress | null {
+  const named = links.filter(({ rel, title, href }) => (rel === 'replies' || title === 'comments') && /^xmpp:/i.test(href));
+  return named.map(({ href }) => parseItemUri(href)).find((address) => address !== null) ?? null;
+}
+
+/**
+ * What the entry shares: XEP-0277 and Libervia 0.9 name the original's item, Movim 0.34 may name a web page.
+ * null: it is no reshare. `item`: the original, where the link leads to an item; `ref`: its atom:id, a hint.
+ */
+export function sharedBy({ links }: DecodedEntry): { item: (ItemAddress & { item: string }) | null; href: string; ref: string | null } | null {
+  const via = links.find(({ rel, href }) => rel === 'via' && /^xmpp:/i.test(href)) ?? links.find(({ rel }) => rel === 'via');
+  if (!via) return null;
+  const address = parseItemUri(via.href);
+  return { item: address && address.item !== null ? { ...address, item: address.item } : null, href: via.href, ref: via.ref ?? null };
 }

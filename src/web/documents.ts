@@ -3,10 +3,8 @@ import type { Response } from 'express';
 import type { Account } from '../domain/account.js';
 import { type Actor, handleOf, nameOf } from '../domain/actor.js';
 import { encodeActor, encodeCollection, encodeCollectionPage, encodeNote, AS2_MEDIA_TYPE, type JsonObject } from '../formats/activitystreams2.js';
-import { type EntryLinks, encodeEntry } from '../formats/atom-entry.js';
+import { type EntryLinks, encodeEntry, ownLinks } from '../formats/atom-entry.js';
 import { encodeFeed, webEntry } from '../formats/atom-feed.js';
-import { itemUri } from '../formats/item-uri.js';
-import { NS } from '../formats/namespaces.js';
 import type { Context } from '../services/context.js';
 import type { PostView } from '../services/stream.js';
 import { serialize } from '../xml.js';
@@ -29,7 +27,7 @@ export const personUrl = (ctx: Context, actor: Actor): string => `${ctx.config.p
 
 export const entryLinks = (ctx: Context, { post, author }: Pick<PostView, 'post' | 'author'>): EntryLinks => {
   const authorJid = handleOf(author);
-  return { authorJid, webUrl: `${ctx.config.publicUrl}/posts/${post.guid}`, itemUri: itemUri({ jid: authorJid, node: NS.MICROBLOG, item: post.guid }) };
+  return { ...ownLinks(authorJid, post), webUrl: `${ctx.config.publicUrl}/posts/${post.guid}` };
 };
 
 export const postAsNote = (ctx: Context, { post, author }: PostView): Promise<JsonObject> => encodeNote(post, personUrl(ctx, author));

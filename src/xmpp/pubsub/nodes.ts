@@ -5,8 +5,7 @@ import { DomainError } from '../../domain/errors.js';
 import { type Guid, isGuid } from '../../domain/guid.js';
 import type { Post } from '../../domain/post.js';
 import { encodeNoteItem } from '../../formats/activitystreams2.js';
-import { encodeEntry } from '../../formats/atom-entry.js';
-import { itemUri } from '../../formats/item-uri.js';
+import { encodeEntry, ownLinks } from '../../formats/atom-entry.js';
 import { NS } from '../../formats/namespaces.js';
 import { encodeNick, encodeNoAvatar } from '../../formats/profile-nodes.js';
 import { encodeVcard4 } from '../../formats/vcard4.js';
@@ -27,7 +26,7 @@ export const actorUrl = (ctx: Context, actor: Actor): string => `${ctx.config.pu
 const ENCODERS: Record<FeedNodeName, (ctx: Context, post: Post, author: Actor) => Element | Promise<Element>> = {
   [NS.MICROBLOG]: (ctx, post, author) => {
     const authorJid = componentJidOf(author, ctx.config.domain);
-    return encodeEntry(post, author, { authorJid, webUrl: post.atomId, itemUri: itemUri({ jid: authorJid, node: NS.MICROBLOG, item: post.guid }) });
+    return encodeEntry(post, author, ownLinks(authorJid, post));
   },
   [NS.ACTIVITYSTREAMS2]: (ctx, post, author) => encodeNoteItem(post, actorUrl(ctx, author)),
 };

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { Actor } from '../../../src/domain/actor.js';
 import { parsePostText, type Post } from '../../../src/domain/post.js';
-import { decodeEntry, ENTRY_MAX_BYTES, encodeEntry, markdownOfEntry } from '../../../src/formats/atom-entry.js';
+import { commentsNodeOf, decodeEntry, ENTRY_MAX_BYTES, encodeEntry, encodeReshare, markdownOfEntry, ownLinks, sharedBy } from '../../../src/formats/atom-entry.js';
 import { itemUri } from '../../../src/formats/item-uri.js';
-import { NS } from '../../../src/formats/namespaces.js';
+import { commentsNode, NS } from '../../../src/formats/namespaces.js';
 import { renderMarkdown } from '../../../src/services/text.js';
 import { type Element, parseUntrusted, serialize, xml } from '../../../src/xml.js';
 
@@ -16,6 +16,7 @@ const links = {
   authorJid: 'alice@social.test',
   webUrl: `https://social.test/posts/${guid}`,
   itemUri: itemUri({ jid: 'alice@social.test', node: NS.MICROBLOG, item: guid }),
+  commentsUri: itemUri({ jid: 'alice@social.test', node: commentsNode(guid), item: null }),
 };
 
 function postOf(markdown: string, changes: Partial<Post> = {}): Post {
@@ -37,8 +38,8 @@ const LONG = '# Dinosaurs & <friends>\n\nA **long** text [l](https://e.test/?a=1
 
 describe('writing', () => {
   test('an entry has the parts of the canonical one, in its order', () => {
-    // Not yet, or not in every post: the comments link comes with comments, the others with attachments, replies and places.
-    const later = (line: string): boolean => !/replies|enclosure|in-reply-to|geoloc/.test(line);
+    // Not in every post: attachments, replies and places.
+    const later = (line: string): boolean => !/enclosure|in-reply-to|geoloc/.test(line);
     const expected = outline(fixture('canonical/entry.xml')).filter(later);
     expect(outline(encode(LONG)).map((line) => line.replace('object-type id content', 'object-type content'))).toEqual(expected);
     expect(encode(LONG).attrs).toEqual({ xmlns: NS.ATOM, 'xml:lang': 'en' });
@@ -57,7 +58,7 @@ describe('writing', () => {
       `<div xmlns="${NS.XHTML}"><h2>Dinosaurs &amp; &lt;friends&gt;</h2><p>A <strong>long</strong> text <a href="https://e.test/?a=1&amp;b=2" rel="nofollow noopener ugc">l</a> about #XMPP.</p><p>It ends here.</p></div>`,
     );
     expect(entry.getChildren('category').map(({ attrs }) => attrs.term)).toEqual(['xmpp']);
-    expect(entry.getChildren('link').map(({ attrs }) => attrs.href)).toEqual([links.webUrl, `xmpp:alice@social.test?;node=urn:xmpp:microblog:0;item=${guid}`]);
+    expect(entry.getChildren('link').map(({ attrs }) => attrs.href)).toEqual([links.webUrl, `xmpp:alice@social.test?;node=urn:xmpp:microblog:0;item=${guid}`, `xmpp:alice@social.test?;node=urn:xmpp:microblog:0:comments/${guid}`]);
     expect(entry.getChildText('verb', NS.ACTIVITY)).toBe('http://activitystrea.ms/schema/1.0/post');
     expect(entry.getChild('object', NS.ACTIVITY)!.getChildText('content')).toBe(LONG);
   });
@@ -131,6 +132,51 @@ describe('writing', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('a reshare', () => {
+  const bob: Actor = { ...alice, id: 2, username: 'bob', profile: { ...alice.profile, displayName: 'Bob' } };
+  const own = { ...postOf('', { guid: '0192f0aa00007000800000000000000b' }), kind: 'reshare' as const, reshareOf: guid };
+  const reshare = (markdown: string | null): Element => {
+    const post = markdown === null ? null : postOf(markdown);
+    return parseUntrusted(serialize(encodeReshare(own, bob, ownLinks('bob@social.test', { ...own, atomId: 'https://social.test/posts/b' }), post && { post, author: alice, links })));
+  };
+
+  test('is the root under its author’s name, with via and the root’s comments, and says whose it is', () => {
+    const entry = reshare(LONG);
+    expect(entry.getChild('author')!.getChildText('uri')).toBe('xmpp:alice@social.test');
+    expect(entry.getChildText('title')).toBe('Alice A. (alice@social.test): Dinosaurs & <friends>');
+    const decoded = decodeEntry(entry);
+    expect(decoded.text.startsWith('Alice A. (alice@social.test):\n\n')).toBe(true);
+    expect(decoded.text.endsWith(LONG)).toBe(true);
+    expect(decoded.verb).toBe('share');
+    expect(sharedBy(decoded)).toEqual({ item: { jid: 'alice@social.test', node: NS.MICROBLOG, item: guid }, href: links.itemUri, ref: links.webUrl });
+    expect(commentsNodeOf(decoded)).toEqual({ jid: 'alice@social.test', node: commentsNode(guid), item: null });
+    expect(outline(entry).filter((line) => !/rel=via/.test(line))).toEqual(outline(encode(LONG)));
+  });
+  test('of a short root is its title alone', () => {
+    expect(reshare('Hello').getChildren('content')).toEqual([]);
+    expect(reshare('Hello').getChildText('title')).toBe('Alice A. (alice@social.test): Hello');
+  });
+  test('of a root that is no longer there says only that', () => {
+    const entry = reshare(null);
+    expect(entry.getChildText('title')).toBe('This post is no longer there.');
+    expect(sharedBy(decodeEntry(entry))).toBeNull();
+    expect(serialize(entry)).not.toContain('alice');
+  });
+  test('of a long root stays small', () => {
+    const wire = serialize(reshare('word '.repeat(13_000).trim()));
+    expect(Buffer.byteLength(wire)).toBeLessThanOrEqual(ENTRY_MAX_BYTES);
+    expect(wire).toContain(`…`);
+  });
+  test.each(['movim-0.34.1/share.xml', 'libervia-0.9/repeat.xml'])('%s names what it shares', (path) => {
+    expect(sharedBy(decodeEntry(fixture(path)))!.item).toEqual({ jid: 'alice@social.test', node: NS.MICROBLOG, item: guid });
+    expect(commentsNodeOf(decodeEntry(fixture(path)))).toEqual({ jid: 'alice@social.test', node: commentsNode(guid), item: null });
+  });
+  test('Movim’s empty via is none', () => {
+    expect(sharedBy(decodeEntry(fixture('movim-0.34.1/article.xml')))).toBeNull();
+    expect(commentsNodeOf(decodeEntry(fixture('movim-0.34.1/article.xml')))).toBeNull();
   });
 });
 

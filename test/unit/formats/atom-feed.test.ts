@@ -13,7 +13,7 @@ function entryOf(markdown: string, guid: string): Element {
   const { html, title, tags } = renderMarkdown(markdown);
   const webUrl = `https://social.test/posts/${guid}`;
   const post: Post = { guid, authorId: 1, kind: 'note', reshareOf: null, atomId: webUrl, title, markdown, html, language: '', tags, audience: { to: 'public' }, createdAt: 0, editedAt: null, deletedAt: null };
-  return encodeEntry(post, alice, { authorJid: 'alice@social.test', webUrl, itemUri: `xmpp:alice@social.test?;node=urn:xmpp:microblog:0;item=${guid}` });
+  return encodeEntry(post, alice, { authorJid: 'alice@social.test', webUrl, itemUri: `xmpp:alice@social.test?;node=urn:xmpp:microblog:0;item=${guid}`, commentsUri: null });
 }
 
 const feed = (changes: Partial<Feed> = {}): Element =>
