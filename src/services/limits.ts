@@ -29,8 +29,14 @@ const LIMITS = {
   'mail-overall': { points: 1_000, duration: HOUR },
   // Opening links from mails: 256 random bits are not found, but the tries cost us.
   'link-address': { points: 60, duration: 15 * MINUTE },
+  // Codes sent to chat addresses: who asks, and who would be written to.
+  'link-account': { points: 10, duration: HOUR },
+  'link-recipient': { points: 3, duration: HOUR },
   // People whom we have not heard of, made known by one chat server.
   'strangers-host': { points: 2_000, duration: HOUR },
+  // Adding, answering, blocking and hiding people; looking up an address, of which most ask another server.
+  'follow-account': { points: 300, duration: 5 * MINUTE },
+  'look-up-account': { points: 120, duration: 5 * MINUTE },
   'post-account': { points: 60, duration: 5 * MINUTE },
   // What one person, and all of one other server, put under posts.
   'comment-actor': { points: 60, duration: 5 * MINUTE },
