@@ -18,7 +18,7 @@ export const mainHandlers = (ctx: Context): Handlers => ({
 });
 
 /** The queue `xmpp`: the one process that has the connection to the XMPP server. */
-export const xmppHandlers = (ctx: Context, xmpp: Xmpp): Handlers => ({
+export const xmppHandlers = (ctx: Context, xmpp: Pick<Xmpp, 'handlers'>): Handlers => ({
   ...deliverTo(ctx),
   ...xmpp.handlers,
 });

@@ -92,8 +92,7 @@ export async function serve(config: Config, { roles = ROLES, log = createLog(con
     if (figures) stops.push(figures.stop);
     const web = roles.includes('web') ? add(await startWeb(ctx, ready)) : null;
 
-    connecting?.connect();
-    if (connector && !(await connector.online(XMPP_WAIT_MS))) log.warn({ ...connector.status() }, 'the XMPP server is not there yet: posts wait in the queue until it is');
+    await connecting?.connect(XMPP_WAIT_MS);
     const idle = async () => {
       for (const role of running) await role.idle(); // the connector after the worker, who may have left it something
     };

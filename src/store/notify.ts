@@ -11,10 +11,12 @@ export interface LiveEvent {
   guid?: string;
 }
 
-/** Who waits for work or news. Both functions return what takes the listener away again. */
+/** Who waits for work or news. Each function returns what takes the listener away again. */
 export interface Notifier {
   onWake(queue: Queue, listener: () => void): () => void;
   onEvent(listener: (event: LiveEvent) => void): () => void;
+  /** Events may have been missed since then (milliseconds UTC): whoever tells people of them looks what there was. Queues are woken besides. */
+  onGap(listener: (sinceMs: number) => void): () => void;
 }
 
 export type Message = { wake: Queue } | { event: LiveEvent };
@@ -33,19 +35,27 @@ export class LocalNotifier implements Notifier {
     return this.#on('event', listener);
   }
 
+  onGap(listener: (sinceMs: number) => void): () => void {
+    return this.#on('gap', listener);
+  }
+
   emit(message: Message): void {
     if ('wake' in message) this.#emitter.emit(`wake ${message.wake}`);
     else this.#emitter.emit('event', message.event);
   }
 
   wakeAll(): void {
-    for (const name of this.#emitter.eventNames()) if (name !== 'event') this.#emitter.emit(name);
+    for (const name of this.#emitter.eventNames()) if (String(name).startsWith('wake ')) this.#emitter.emit(name);
   }
 
-  #on(name: string, listener: (event: LiveEvent) => void): () => void {
-    const guarded = (event: LiveEvent) => {
+  protected tellGap(sinceMs: number): void {
+    this.#emitter.emit('gap', sinceMs);
+  }
+
+  #on<T>(name: string, listener: (value: T) => void): () => void {
+    const guarded = (value: T) => {
       try {
-        listener(event);
+        listener(value);
       } catch (err) {
         this.log.error({ err }, 'a listener failed');
       }
@@ -102,20 +112,29 @@ export class SqliteNotifier extends LocalNotifier {
 
 export const CHANNEL = 'diaspora_x';
 
+/** A connection whose other end is gone without a word is found by asking. */
+const LISTEN_TIMING = { beatMs: 15_000, answerMs: 10_000 };
+
 /**
  * Between processes: LISTEN on a connection of its own, opened for the first listener. It reconnects by itself and then wakes
- * everyone, because what was said in between is lost.
+ * everyone, because what was said in between is lost; of events it says since when.
  */
 export class PostgresNotifier extends LocalNotifier {
   #client: pg.Client | null = null;
   #retry: NodeJS.Timeout | null = null;
+  #beat: NodeJS.Timeout | null = null;
   #state: 'idle' | 'open' | 'closed' = 'idle';
+  /** When the connection was last known to be good; null: there has been none yet. */
+  #heardAt: number | null = null;
+  readonly #timing: typeof LISTEN_TIMING;
 
   constructor(
     private readonly url: string,
     log: Logger,
+    timing: Partial<typeof LISTEN_TIMING> = {},
   ) {
     super(log);
+    this.#timing = { ...LISTEN_TIMING, ...timing };
   }
 
   override onWake(queue: Queue, listener: () => void): () => void {
@@ -131,6 +150,7 @@ export class PostgresNotifier extends LocalNotifier {
   async close(): Promise<void> {
     this.#state = 'closed';
     if (this.#retry) clearTimeout(this.#retry);
+    if (this.#beat) clearTimeout(this.#beat);
     await this.#client?.end().catch((err) => this.log.debug({ err }, 'the listening connection did not end cleanly'));
   }
 
@@ -141,28 +161,52 @@ export class PostgresNotifier extends LocalNotifier {
   }
 
   async #connect(delayMs: number): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url, keepAlive: true, application_name: 'diaspora-x listen' });
+    const { beatMs, answerMs } = this.#timing;
+    const client = new pg.Client({
+      connectionString: this.url,
+      keepAlive: true,
+      application_name: 'diaspora-x listen',
+      connectionTimeoutMillis: answerMs,
+      query_timeout: answerMs,
+    });
     this.#client = client;
     let lost = false;
     const again = (err?: unknown) => {
       if (lost || this.#state === 'closed') return;
       lost = true;
+      if (this.#beat) clearTimeout(this.#beat);
       this.log.warn({ err, delayMs }, 'no wake-ups from the database: connecting again');
       client.end().catch(() => {}); // it is broken already
       this.#retry = setTimeout(() => void this.#connect(Math.min(delayMs * 2, 5_000)), delayMs);
     };
+    /** What was said before this moment has arrived. */
+    const good = (askedAt: number) => {
+      this.#heardAt = askedAt;
+      delayMs = 100; // it works: the next loss starts with a short wait
+      this.#beat = setTimeout(() => void ask(), beatMs).unref();
+    };
+    const ask = async () => {
+      const askedAt = Date.now();
+      try {
+        await client.query('select 1');
+        if (!lost && this.#state === 'open') good(askedAt);
+      } catch (error) {
+        again(error);
+      }
+    };
     client.on('error', again);
     client.on('end', () => again());
-    client.on('notification', ({ payload }) => {
-      delayMs = 100; // it works: the next loss starts with a short wait
-      this.emit(JSON.parse(payload ?? '') as Message);
-    });
+    client.on('notification', ({ payload }) => this.emit(JSON.parse(payload ?? '') as Message));
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
-      this.wakeAll();
     } catch (error) {
-      again(error);
+      return again(error);
     }
+    if (this.#state === 'closed') return;
+    const missedSince = this.#heardAt;
+    good(Date.now());
+    this.wakeAll();
+    if (missedSince !== null) this.tellGap(missedSince);
   }
 }

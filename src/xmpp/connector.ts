@@ -8,8 +8,10 @@ type StanzaKind = 'message' | 'presence' | 'iq';
 
 /** What the rest of the program sees of the connection. */
 export interface Connector {
-  /** Connects, and again after every loss. */
-  start(): void;
+  /** Connects, and again after every loss. @param mayWrite asked before each write: false ends the stream at once */
+  start(mayWrite?: () => boolean): void;
+  /** Ends the stream without another byte, because another process may have one now. `start` begins anew. */
+  abandon(): void;
   /** Sends what is queued, says good-bye, stays away. */
   stop(): Promise<void>;
   /** Resolves with true once connected, with false when that takes longer. */
@@ -58,7 +60,8 @@ export function createConnector(
     },
   };
   const connector: Connector = {
-    start: () => transport.start(),
+    start: (mayWrite) => transport.start(mayWrite),
+    abandon: () => transport.abandon(),
     stop: () => transport.stop(),
     status: () => transport.status(),
     gate,

@@ -111,6 +111,7 @@ export class Transport {
   #online = false;
   #onlineSince = 0;
   #stopped = true;
+  #mayWrite: () => boolean = () => true;
   #status: TransportStatus = { state: 'offline', reason: 'The connection has not been started.', remedy: '' };
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -150,14 +151,29 @@ export class Transport {
     return this.#status;
   }
 
-  /** Connects, and again after every loss, until `stop`. */
-  start(): void {
+  /**
+   * Connects, and again after every loss, until `stop` or `abandon`.
+   * @param mayWrite asked before each write: false ends the stream at once
+   */
+  start(mayWrite: () => boolean = () => true): void {
     if (!this.#stopped) return;
     this.#stopped = false;
+    this.#mayWrite = mayWrite;
     this.#setOffline('The XMPP server has not answered yet.');
     this.#watch = setInterval(() => this.#watchSilence(), Math.min(this.#timing.idleMs, this.#timing.silentMs) / 3);
     this.#watch.unref();
     this.#connect();
+  }
+
+  /** Ends the stream without another byte, because somebody else may have one now. `start` begins anew. */
+  abandon(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    clearInterval(this.#watch);
+    const socket = this.#entity?.socket;
+    this.#lost(undefined);
+    socket?.destroy();
   }
 
   /** Sends what is queued, closes the stream, and does not come back. */
@@ -437,6 +453,7 @@ export class Transport {
   #flush(): void {
     const socket = this.#entity?.socket;
     if (!this.#online || !socket) return;
+    if (!this.#mayWrite()) return this.abandon();
     let next = 0;
     while (next < this.#queue.length && this.#hasRoom()) {
       let chunk = this.#queue[next++]!;
