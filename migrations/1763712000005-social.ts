@@ -24,12 +24,15 @@ export class Social1763712000005 implements MigrationInterface {
       'comments',
       [
         ...[primary(varchar('guid')), ofPost(), references(integer('author_id'), 'actors', 'id'), varchar('item_id')],
-        ...[text('markdown'), text('html'), bigint('created_at'), nullable(bigint('edited_at')), nullable(bigint('deleted_at'))],
+        ...[text('markdown'), text('html'), bigint('created_at'), nullable(bigint('edited_at')), nullable(bigint('deleted_at')), nullable(varchar('once'))],
       ],
-      [index('comments_by_post', 'post_guid', 'guid', 'deleted_at'), unique('comments_item', 'post_guid', 'item_id'), index('comments_by_author', 'author_id', 'guid')],
+      [
+        ...[index('comments_by_post', 'post_guid', 'guid', 'deleted_at', 'author_id'), unique('comments_item', 'post_guid', 'item_id'), index('comments_by_author', 'author_id', 'guid')],
+        where(unique('comments_once', 'author_id', 'once'), 'once is not null'),
+      ],
     );
     await createTable(runner, 'likes', [primary(ofPost()), primary(ofActor()), nullable(varchar('item_id')), bigint('created_at')], [index('likes_by_actor', 'actor_id', 'created_at')]);
-    await createTable(runner, 'post_attachments', [primary(ofPost()), primary(varchar('jid')), ofActor(), text('payload'), bigint('updated_at')]);
+    await createTable(runner, 'post_attachments', [primary(ofPost()), primary(ofActor()), nullable(text('known')), nullable(text('others')), bigint('updated_at')]);
     await createTable(runner, 'post_tags', [primary(varchar('tag')), primary(ofPost())], [index('post_tags_by_post', 'post_guid')]);
     await createTable(
       runner,
@@ -55,12 +58,15 @@ export class Social1763712000005 implements MigrationInterface {
         ...[generated(integer('id')), ofActor('owner_id'), varchar('kind'), ofActor('by_id'), nullable(ofPost()), nullable(varchar('comment_guid'))],
         ...[bigint('created_at'), nullable(bigint('read_at')), nullable(bigint('mailed_at')), varchar('key')],
       ],
-      [index('notifications_of', 'owner_id', 'id'), unique('notifications_key', 'owner_id', 'key'), where(index('notifications_unmailed', 'owner_id', 'created_at'), 'mailed_at is null')],
+      [
+        ...[index('notifications_of', 'owner_id', 'id'), unique('notifications_key', 'owner_id', 'key'), index('notifications_by_post', 'post_guid')],
+        where(index('notifications_unmailed', 'owner_id', 'created_at'), 'mailed_at is null'),
+      ],
     );
     await createTable(
       runner,
       'owner_addresses',
-      [primary(ofActor()), primary(varchar('jid')), varchar('state'), nullable(varchar('code_hash')), nullable(bigint('expires_at')), bigint('created_at')],
+      [primary(ofActor()), primary(varchar('jid')), varchar('state'), integer('attempts'), nullable(varchar('error')), nullable(bigint('expires_at')), bigint('created_at')],
       [where(unique('owner_addresses_linked', 'jid'), "state = 'linked'")],
     );
     await createTable(runner, 'sources', [primary(varchar('jid')), ofActor(), bigint('since')], [index('sources_by_actor', 'actor_id')]);

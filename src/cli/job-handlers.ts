@@ -5,6 +5,7 @@ import type { Handlers, WorkerOptions } from '../jobs/worker.js';
 import { endChatSessions } from '../services/chat-sessions.js';
 import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
+import { sendNotificationMail } from '../services/notification-mail.js';
 import type { Xmpp } from '../xmpp/index.js';
 
 const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job.payload, signal) });
@@ -14,6 +15,7 @@ export const mainHandlers = (ctx: Context): Handlers => ({
   ...deliverTo(ctx),
   distribute: (job) => distribute(ctx, job.payload),
   mail: (job) => sendMail(ctx, job.payload),
+  'notification-mail': (job) => sendNotificationMail(ctx, job.payload),
   'end-chat-sessions': (job) => endChatSessions(ctx, job.payload),
 });
 

@@ -15,7 +15,7 @@ export interface Activity {
   actorId: number;
   verb: Verb;
   postGuid: Guid;
-  /** With the verbs about comments; else null. */
+  /** With the verbs about comments, the comment; with `like` and `unlike`, the item id of the ♥ comment that says so (its row is gone when it is told); else null. */
   commentGuid: Guid | null;
   publishedAt: number;
 }

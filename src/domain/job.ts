@@ -17,8 +17,12 @@ export interface JobPayloads {
   'fetch-person': { actorId: number; otherId: number };
   /** xmpp: make the explicit subscriptions of one of ours to a person's feed agree with the relationship, and fetch what was missed. Lane: the pair. */
   'fetch-feed': { actorId: number; otherId: number };
+  /** xmpp: send the code to a chat address (bare JID) that shall speak for an account. */
+  'send-link-code': { actorId: number; jid: string };
   /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC; `again`: for the second time. */
   'end-chat-sessions': { username: string; at: number; again?: true };
+  /** main: mail notifications (their ids) to the account they are for: one at once, or those of a digest. */
+  'notification-mail': { accountId: number; ids: number[]; isDigest?: true };
   /** main: send one mail. */
   mail: { to: string; template: string; values: Record<string, string> };
 }

@@ -27,18 +27,21 @@ export interface Post {
 /** Longest text of a post, in bytes of UTF-8: with both forms and the Activity Streams object it stays well under every server's stanza limit (servers.md). */
 export const POST_MAX_BYTES = 65_536;
 
-/**
- * The text of a post as it is stored: line ends are \n, characters that XML 1.0 forbids are gone (one of them would close the whole
- * component stream), blank ends are cut.
- * @throws DomainError invalid | too-large (field text)
- */
-export function parsePostText(text: string): string {
-  const clean = text
+/** Line ends are \n, characters that XML 1.0 forbids are gone (one of them would close the whole component stream), blank ends are cut. */
+export const cleanPlainText = (text: string): string =>
+  text
     .replace(/\r\n?/g, '\n')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are forbidden (XML 1.0 §2.2)
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '')
     .toWellFormed()
     .trim();
+
+/**
+ * The text of a post as it is stored.
+ * @throws DomainError invalid | too-large (field text)
+ */
+export function parsePostText(text: string): string {
+  const clean = cleanPlainText(text);
   if (clean === '') throw new DomainError('invalid', 'Write something first.', 'text');
   if (new TextEncoder().encode(clean).length > POST_MAX_BYTES) {
     throw new DomainError('too-large', `This post is too long: at most ${POST_MAX_BYTES.toLocaleString('en')} bytes.`, 'text');

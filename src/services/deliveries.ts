@@ -1,6 +1,7 @@
 import type { Activity } from '../domain/activity.js';
 import type { NewJob } from '../domain/job.js';
 import type { ProtocolName } from '../domain/actor.js';
+import type { Outgoing } from '../domain/protocol.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { addDeliveries } from '../store/ledger.js';
@@ -10,7 +11,7 @@ import type { Context } from './context.js';
 export type Destinations = { protocol: ProtocolName; hosts: string[] }[];
 
 /** Asks each protocol where copies must go. Reads what is committed: not to be called inside a transaction. */
-export const findDestinations = (ctx: Context, activity: Pick<Activity, 'actorId'>): Promise<Destinations> =>
+export const findDestinations = (ctx: Context, activity: Outgoing): Promise<Destinations> =>
   Promise.all(ctx.protocols.map(async (protocol) => ({ protocol: protocol.name, hosts: await protocol.hostsFor(activity) })));
 
 /**

@@ -63,6 +63,14 @@ export function MailPage({ text, url, site }: { text: MailText; url: string; sit
                     <td class="ink-2" style={`padding:16px 4px;${small}`}>
                       {text.foot}
                       <br />
+                      {text.unsubscribe && (
+                        <>
+                          <a class="link" href={text.unsubscribe.url} style="color:#7d5200;">
+                            {text.unsubscribe.text}
+                          </a>
+                          <br />
+                        </>
+                      )}
                       {site}
                     </td>
                   </tr>

@@ -1,4 +1,5 @@
 // Every word that goes out by mail (English first). Facts that a text does not use may be ''.
+import type { NotificationKind } from '../domain/notification.js';
 
 /** What the texts speak about. Plain text; the page escapes it. */
 export interface Facts {
@@ -27,6 +28,8 @@ export interface MailText {
   button?: string;
   notes: string[];
   foot: string;
+  /** Ends mails of this kind; with a link of its own. */
+  unsubscribe?: { text: string; url: string };
 }
 
 export const MAIL_TEXTS = {
@@ -101,6 +104,34 @@ export const MAIL_TEXTS = {
 } satisfies Record<string, (facts: Facts) => MailText>;
 
 export type MailTemplate = keyof typeof MAIL_TEXTS;
+
+/** What is said of each kind of notification. `title` and `comment` may be ''. */
+export const SENTENCES: Record<NotificationKind, (who: string, title: string, comment: string) => string> = {
+  request: (who) => `${who} would like to follow you.`,
+  accepted: (who) => `${who} lets you follow.`,
+  comment: (who, title, comment) => `${who} commented on ${ofTitle('your post', title)}: ${comment}`,
+  'also-commented': (who, title, comment) => `${who} also commented on ${ofTitle('a post', title)}: ${comment}`,
+  like: (who, title) => `${who} likes ${ofTitle('your post', title)}.`,
+  reshare: (who, title) => `${who} reshared ${ofTitle('your post', title)}.`,
+  mention: (who, title, comment) => (comment === '' ? `${who} mentioned you in ${ofTitle('a post', title)}.` : `${who} mentioned you: ${comment}`),
+};
+const ofTitle = (what: string, title: string): string => (title === '' ? what : `${what} “${title}”`);
+
+/** Notifications by mail: a digest of several, or one at once. @param more how many are not among the lines */
+export function notificationMailText({ site, handle, lines, more, isDigest, unsubscribeUrl }: { site: string; handle: string; lines: string[]; more: number; isDigest: boolean; unsubscribeUrl: string }): MailText {
+  const [first = ''] = lines;
+  const count = lines.length + more;
+  return {
+    subject: isDigest && count > 1 ? `${count} new notifications - ${handle}` : first,
+    preview: first,
+    title: isDigest ? 'What happened' : 'Something new',
+    lead: isDigest ? ['New for ', { strong: handle }, ' since the last mail:'] : [first],
+    button: 'See all notifications',
+    notes: [...(isDigest ? lines : []), ...(more > 0 ? [`And ${more} more.`] : [])],
+    foot: isDigest ? 'You get this mail once a day at most, and only when there is something.' : `You have asked ${site} for a mail at once when this happens.`,
+    unsubscribe: { text: isDigest ? 'Stop all such mails' : 'Stop mails of this kind', url: unsubscribeUrl },
+  };
+}
 
 /** Words around every mail. */
 export const FRAME = {

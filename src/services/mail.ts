@@ -52,26 +52,37 @@ const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu
 /** Lines of at most 74 characters where words allow it: short lines need no encoding, so a link can be copied from the `.eml` file as it is. */
 const wrap = (paragraph: string): string => paragraph.replace(/(?=.{75})(.{1,74}) /g, '$1\n');
 
+interface RenderedMail {
+  subject: string;
+  text: string;
+  html: string;
+}
+
 /**
  * A mail in words: `text` and `html` say the same.
  * @throws Error when there is no such template
  */
-export async function renderMail(template: string, facts: Facts): Promise<{ subject: string; text: string; html: string }> {
+export async function renderMail(template: string, facts: Facts): Promise<RenderedMail> {
   if (!Object.hasOwn(MAIL_TEXTS, template)) throw new Error(`there is no mail template "${template}"`);
-  const words: MailText = MAIL_TEXTS[template as MailTemplate](facts);
+  return renderWords(MAIL_TEXTS[template as MailTemplate](facts), facts);
+}
+
+/** @param to.url the button's link */
+export async function renderWords(words: MailText, to: Pick<Facts, 'url' | 'site'>): Promise<RenderedMail> {
   const [{ h }, { renderToString }, { MailPage }] = await Promise.all([import('preact'), import('preact-render-to-string'), import('./mail-page.js')]);
   const paragraphs = [
     words.title,
     words.lead.map((part) => (typeof part === 'string' ? part : part.strong)).join(''),
-    words.button ? `${words.button}. ${FRAME.openThis}\n${facts.url}` : '',
+    words.button ? `${words.button}. ${FRAME.openThis}\n${to.url}` : '',
     ...words.notes,
     words.foot,
-    facts.site,
+    words.unsubscribe ? `${words.unsubscribe.text}\n${words.unsubscribe.url}` : '',
+    to.site,
   ].map(wrap);
   return {
     subject: oneLine(words.subject),
     text: `${paragraphs.filter((paragraph) => paragraph !== '').join('\n\n')}\n`,
-    html: `<!doctype html>\n${renderToString(h(MailPage, { text: words, url: facts.url, site: facts.site }))}\n`,
+    html: `<!doctype html>\n${renderToString(h(MailPage, { text: words, url: to.url, site: to.site }))}\n`,
   };
 }
 
@@ -98,22 +109,32 @@ export async function sendMail(ctx: Context, payload: JobPayloads['mail']): Prom
     until: expiresAt === null ? '' : dateForPeople(expiresAt),
     email: values.email ?? '',
   };
-  // The same job run twice makes the same id, so that mail programs show it once.
-  const digest = createHash('sha256').update(JSON.stringify(payload)).digest('hex').slice(0, 32);
+  await postMail(ctx, { to: payload.to, words: await renderMail(template, facts), template, username: values.username, job: payload });
+}
+
+/**
+ * Hands one mail to the mail server, or writes it as a file.
+ * @param mail.job what makes it this mail: the same job run twice makes the same id, so that mail programs show it once
+ * @throws DeliveryError permanent when the receiver's server refuses it for good
+ */
+export async function postMail(ctx: Context, mail: { to: string; words: RenderedMail; template: string; username: string; job: object; headers?: Record<string, string> }): Promise<void> {
+  const { config } = ctx;
+  const { template } = mail;
+  const digest = createHash('sha256').update(JSON.stringify(mail.job)).digest('hex').slice(0, 32);
   const message = {
     from: { name: FRAME.sender, address: config.mailFrom },
-    to: { name: '', address: parseEmail(payload.to) },
-    ...(await renderMail(template, facts)),
+    to: { name: '', address: parseEmail(mail.to) },
+    ...mail.words,
     date: new Date(ctx.now()),
     messageId: `<${digest}@${config.domain}>`,
-    headers: { 'Auto-Submitted': 'auto-generated' }, // RFC 3834 §5: no "out of office" in return
+    headers: { 'Auto-Submitted': 'auto-generated', ...mail.headers }, // RFC 3834 §5: no "out of office" in return
     disableFileAccess: true,
     disableUrlAccess: true,
   };
   const transport = await transportOf(config);
   if (config.mailUrl.startsWith('file:')) {
     const { message: eml } = await transport.sendMail(message);
-    const file = await writeMail(config.mailUrl.slice('file:'.length), `${template}-${values.username}-${digest.slice(0, 6)}`, eml as Buffer, ctx.now());
+    const file = await writeMail(config.mailUrl.slice('file:'.length), `${template}-${mail.username}-${digest.slice(0, 6)}`, eml as Buffer, ctx.now());
     ctx.log.info({ template, path: file }, 'mail written');
     return;
   }

@@ -7,10 +7,13 @@ import { lockAspects } from '../store/aspects.js';
 import type { Tx } from '../store/database.js';
 import { insertActivity } from '../store/ledger.js';
 import { findOwnPost, findPostByOnce, findVisiblePost, insertPost, updatePost } from '../store/posts.js';
+import { setTags } from '../store/tags.js';
 import { checkAudience } from './aspects.js';
 import type { Context } from './context.js';
 import { type Destinations, findDestinations, leaveToDistribute } from './deliveries.js';
-import { renderMarkdown } from './text.js';
+import { notifyMentioned } from './notifications.js';
+import { writeText } from './text.js';
+import { endPost } from './threads.js';
 
 /** What an author hands in. `text` is Markdown. */
 export interface PostDraft {
@@ -28,8 +31,8 @@ export interface PostDraft {
  * @throws DomainError invalid | too-large (field text), invalid (field audience)
  */
 export async function publishPost(ctx: Context, account: Account, draft: PostDraft): Promise<Post> {
-  const written = write(draft.text);
-  const destinations = await findDestinations(ctx, account);
+  const text = parsePostText(draft.text);
+  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'post' });
   return ctx.store.transaction(async (tx) => {
     if (draft.once !== undefined) {
       const earlier = await findPostByOnce(tx, account.actorId, draft.once);
@@ -38,6 +41,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
     const wanted = draft.audience ?? account.defaultAudience;
     if (wanted.to === 'aspects') await lockAspects(tx, account.actorId); // what is checked stands until the commit
     const audience = await checkAudience(tx, account, wanted);
+    const { mentions, ...written } = await write(ctx, tx, text);
     const now = ctx.now();
     const guid = newGuid(now);
     const post: Post = {
@@ -54,46 +58,53 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       deletedAt: null,
     };
     await insertPost(tx, { ...post, once: draft.once ?? null });
+    await setTags(tx, guid, post.tags);
     await record(ctx, tx, 'post', post, destinations);
+    await notifyMentioned(ctx, tx, { handles: mentions, byId: post.authorId, postGuid: guid });
     return post;
   });
 }
 
 /**
  * Replaces the text of an own post. Its address, its date of publication and who may see it stay as they are.
- * @throws DomainError invalid | too-large (field text), not-found, forbidden, gone
+ * @throws DomainError invalid | too-large (field text), not-found, forbidden (also a reshare), gone
  */
 export async function editPost(ctx: Context, account: Account, guid: Guid, text: string): Promise<Post> {
-  const written = write(text);
-  const destinations = await findDestinations(ctx, account);
+  const markdown = parsePostText(text);
+  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'update', postGuid: guid });
   return ctx.store.transaction(async (tx) => {
     const post = await requireOwnPost(tx, account, guid);
-    if (written.markdown === post.markdown) return post;
+    if (post.kind === 'reshare') throw new DomainError('forbidden', 'A reshare has no text of its own.');
+    if (markdown === post.markdown) return post;
+    const before = await write(ctx, tx, post.markdown);
+    const { mentions, ...written } = await write(ctx, tx, markdown);
     const edited: Post = { ...post, ...written, editedAt: ctx.now() };
     await updatePost(tx, guid, { ...written, editedAt: edited.editedAt });
+    await setTags(tx, guid, edited.tags);
     await record(ctx, tx, 'update', edited, destinations);
+    const added = mentions.filter((handle) => !before.mentions.includes(handle));
+    await notifyMentioned(ctx, tx, { handles: added, byId: post.authorId, postGuid: guid });
     return edited;
   });
 }
 
 /**
- * Removes an own post everywhere. A tombstone stays, without text, so that no late copy can bring it back.
+ * Removes an own post everywhere, and what stands under it. A tombstone stays, without text, so that no late copy can bring it back.
  * @throws DomainError not-found, forbidden, gone
  */
 export async function deletePost(ctx: Context, account: Account, guid: Guid): Promise<void> {
-  const destinations = await findDestinations(ctx, account);
+  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'delete', postGuid: guid });
   await ctx.store.transaction(async (tx) => {
     const post = await requireOwnPost(tx, account, guid);
-    await updatePost(tx, guid, { title: '', markdown: '', html: '', tags: [], deletedAt: ctx.now() });
+    await endPost(ctx, tx, post);
     await record(ctx, tx, 'delete', post, destinations);
   });
 }
 
-/** The stored forms of a text. */
-function write(text: string): Pick<Post, 'markdown' | 'html' | 'title' | 'tags'> {
-  const markdown = parsePostText(text);
-  const { html, title, tags } = renderMarkdown(markdown);
-  return { markdown, html, title, tags };
+/** The stored forms of a text, and who is mentioned in it. */
+async function write(ctx: Context, tx: Tx, markdown: string): Promise<Pick<Post, 'markdown' | 'html' | 'title' | 'tags'> & { mentions: string[] }> {
+  const { html, title, tags, mentions } = await writeText(ctx, tx, markdown, { isLocal: true });
+  return { markdown, html, title, tags, mentions };
 }
 
 /** Someone else's post is forbidden to those who can see it, and not there for all others. */

@@ -7,10 +7,12 @@ import { aspectsByMember, aspectsOfMember, lockAspects, removeAspectMember } fro
 import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
 import type { Db, Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
+import { markReadBy, removeNotificationsBetween } from '../store/notifications.js';
 import { findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
 import { findSubscriptions, legsOf } from '../store/xmpp.js';
 import { ALWAYS, joinAspects, requireAspect, requireAspects } from './aspects.js';
 import type { Context } from './context.js';
+import { notify } from './notifications.js';
 
 /** One person on the contacts page. `id` is the ID of `/contacts/ID/…`, `address` what one would write to follow them. */
 export interface Entry {
@@ -41,14 +43,31 @@ export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId:
     after = mirrored.ours;
     if (mirrored.theirs !== theirs) {
       await saveRelationship(tx, mirrored.theirs);
-      if (mirrored.theirs.follower === 'asked' && theirs.follower !== 'asked') tx.publish({ kind: 'request', actorId: otherId });
+      await tellChange(ctx, tx, theirs, mirrored.theirs);
     }
-    await addJobs(tx, [reconcile(otherId, actorId)]);
+    if (!isPrivate(event)) await addJobs(tx, [reconcile(otherId, actorId)]);
   }
-  if (after !== before) await saveRelationship(tx, after);
-  if (after.follower === 'asked' && before.follower !== 'asked') tx.publish({ kind: 'request', actorId });
-  await addJobs(tx, [reconcile(actorId, otherId)]);
+  if (after !== before) {
+    await saveRelationship(tx, after);
+    await tellChange(ctx, tx, before, after);
+  }
+  if (!isPrivate(event)) await addJobs(tx, [reconcile(actorId, otherId)]);
   return after;
+}
+
+/** Nothing on any wire tells of it. */
+const isPrivate = (event: RelationshipEvent): boolean => event === 'mute' || event === 'unmute';
+
+/** What the owner of a relationship hears of its change. */
+async function tellChange(ctx: Context, tx: Tx, before: Relationship, after: Relationship): Promise<void> {
+  const { actorId: ownerId, otherId: byId } = after;
+  if (after.blockedAt !== null && before.blockedAt === null) return removeNotificationsBetween(tx, ownerId, byId);
+  if (after.follower === 'asked' && before.follower !== 'asked') {
+    tx.publish({ kind: 'request', actorId: ownerId });
+    await notify(ctx, tx, { ownerId, kind: 'request', byId });
+  }
+  if (before.follower === 'asked' && after.follower !== 'asked') await markReadBy(tx, ownerId, ctx.now(), { request: byId }); // it was answered, or taken back
+  if (before.following === 'asked' && after.following === 'on') await notify(ctx, tx, { ownerId, kind: 'accepted', byId });
 }
 
 const reconcile = (actorId: number, otherId: number) =>

@@ -1,5 +1,5 @@
 import type { Account } from '../domain/account.js';
-import type { Actor } from '../domain/actor.js';
+import type { Actor, ProtocolName } from '../domain/actor.js';
 import type { Audience } from '../domain/activity.js';
 import { DomainError } from '../domain/errors.js';
 import type { Guid } from '../domain/guid.js';
@@ -9,9 +9,12 @@ import { findAccountByActor } from '../store/accounts.js';
 import { findActor, findActorByAddress, findActors, findLocalActor } from '../store/actors.js';
 import { type DeliverySummary, latestDeliverySummary } from '../store/ledger.js';
 import { listAspects } from '../store/aspects.js';
-import { countVisiblePosts, findDeletedPost, findVisiblePost, listHomePosts, listVisiblePosts } from '../store/posts.js';
+import { countUnderPosts, countVisiblePosts, findVisiblePosts, lastDoing, listDoings, listHomePosts, listTagged, listVisiblePosts, type PostCounts } from '../store/posts.js';
+import { originsOf } from '../store/received.js';
+import { findLinkedOwner } from '../store/owner-addresses.js';
 import { countContacts, countFollowers } from '../store/relationships.js';
 import type { Context } from './context.js';
+import { requirePost, takesComments } from './threads.js';
 
 export type { Viewer } from '../store/access.js';
 
@@ -22,6 +25,17 @@ export interface PostView {
   delivery: DeliverySummary | null;
   /** For the author of a post for aspects, and nobody else: their names. Empty when all of them were removed. */
   aspectNames?: string[];
+  /** Of those people whom the viewer may see; of a reshare: of its root. */
+  counts: Pick<PostCounts, 'comments' | 'likes' | 'reshares'>;
+  /** By the viewer; of a reshare: its root. */
+  liked: boolean;
+  reshared: boolean;
+  /** May one comment here? Some posts from elsewhere have no place for it. */
+  takesComments: boolean;
+  /** What a reshare shows. null in one: it was deleted, is not for the viewer, or is not known here (then the reshare's own text says what there is). */
+  root: PostView | null;
+  /** Where a post from elsewhere stands: the item of a node of a service; `address` is the service's (for PEP: the author's bare JID). null: made here. */
+  origin: { protocol: ProtocolName; address: string; node: string; itemId: string } | null;
 }
 
 /** Keyset bounds are guids and exclusive: `older` than this one, `newer` than that one. */
@@ -37,17 +51,12 @@ export interface Page {
  * @throws DomainError not-found (also when the viewer may not see it), gone (it was deleted, and they could see it before)
  */
 export async function readPost(ctx: Context, viewer: Viewer, guid: Guid): Promise<PostView> {
-  const post = await findVisiblePost(ctx.store, viewer, guid);
-  if (!post) {
-    if (await findDeletedPost(ctx.store, viewer, guid)) throw new DomainError('gone', 'This post was deleted by its author.');
-    throw new DomainError('not-found', 'There is no such post, or it is not for you to see.');
-  }
-  return (await withAuthors(ctx, viewer, [post]))[0]!;
+  return (await viewsOfPosts(ctx, viewer, [await requirePost(ctx.store, viewer, guid)]))[0]!;
 }
 
 /** The posts of one person that the viewer may see. */
 export async function listPostsBy(ctx: Context, viewer: Viewer, author: Actor, page: Page): Promise<PostView[]> {
-  return withAuthors(ctx, viewer, await listVisiblePosts(ctx.store, viewer, { ...page, authorIds: [author.id] }));
+  return viewsOfPosts(ctx, viewer, await listVisiblePosts(ctx.store, viewer, { ...page, authorIds: [author.id] }));
 }
 
 /** How many posts of one person the viewer may see, within bounds when given. */
@@ -59,21 +68,83 @@ export const countPostsBy = (ctx: Context, viewer: Viewer, author: Actor, bounds
  * @param page.aspectId an aspect of theirs: only posts of the people in it. Someone else's aspect has nobody in it.
  */
 export async function homeStream(ctx: Context, account: Account, page: { older?: Guid; limit: number; aspectId?: number }): Promise<PostView[]> {
-  return withAuthors(ctx, { actorId: account.actorId }, await listHomePosts(ctx.store, account.actorId, page));
+  return viewsOfPosts(ctx, { actorId: account.actorId }, await listHomePosts(ctx.store, account.actorId, page));
 }
 
-async function withAuthors(ctx: Context, viewer: Viewer, posts: Post[]): Promise<PostView[]> {
-  const authors = await findActors(ctx.store, [...new Set(posts.map((post) => post.authorId))]);
-  const own = viewer === 'anonymous' ? [] : posts.filter((post) => post.authorId === viewer.actorId);
-  const deliveries = own.length > 0 ? await latestDeliverySummary(ctx.store, own.map((post) => post.guid)) : new Map<Guid, DeliverySummary>();
-  const names = own.some(({ audience }) => audience.to === 'aspects') ? new Map((await listAspects(ctx.store, own[0]!.authorId)).map(({ id, name }) => [id, name])) : null;
-  return posts.map((post) => ({
-    ...(names && own.includes(post) && post.audience.to === 'aspects' ? { aspectNames: post.audience.aspectIds.flatMap((id) => names.get(id) ?? []) } : {}),
-    post,
-    author: authors.get(post.authorId)!,
-    delivery: viewer !== 'anonymous' && viewer.actorId === post.authorId ? (deliveries.get(post.guid) ?? { total: 0, arrived: 0, failed: 0 }) : null,
-  }));
+/** The posts with a tag that the viewer may see. @param tag with or without `#`, in any case */
+export const tagStream = async (ctx: Context, viewer: Viewer, tag: string, page: Page): Promise<PostView[]> =>
+  viewsOfPosts(ctx, viewer, await listTagged(ctx.store, viewer, tag.replace(/^#/, '').normalize('NFC').toLowerCase(), page));
+
+/**
+ * What someone did: the posts that they made, reshared, commented or liked, each once, by when they last did something with it.
+ * @param page.older the last post of the page before
+ */
+export async function activityStream(ctx: Context, account: Account, page: { older?: Guid; limit: number }): Promise<PostView[]> {
+  const { actorId } = account;
+  const viewer = { actorId };
+  let before = page.older === undefined ? null : await lastDoing(ctx.store, actorId, page.older);
+  if (page.older !== undefined && before === null) before = page.older; // taken back in between
+  const posts = new Map<Guid, Post>();
+  for (const seen = new Set<Guid>(page.older === undefined ? [] : [page.older]); posts.size < page.limit; ) {
+    const { doings, isAll } = await listDoings(ctx.store, actorId, before, page.limit * 2);
+    const fresh: Guid[] = [];
+    for (const { postGuid, at } of doings) {
+      if (seen.has(postGuid)) continue;
+      seen.add(postGuid);
+      // On a later page: whatever was shown before stands there by something later.
+      if (page.older === undefined || at === (await lastDoing(ctx.store, actorId, postGuid))) fresh.push(postGuid);
+    }
+    const visible = await findVisiblePosts(ctx.store, viewer, fresh);
+    for (const guid of fresh) if (visible.has(guid) && posts.size < page.limit) posts.set(guid, visible.get(guid)!);
+    if (isAll || doings.length === 0) break;
+    before = doings.at(-1)!.at;
+  }
+  return viewsOfPosts(ctx, viewer, [...posts.values()]);
 }
+
+/** Posts that the viewer may see, with all that belongs to them: in a few statements, however many they are. */
+export async function viewsOfPosts(ctx: Context, viewer: Viewer, posts: Post[]): Promise<PostView[]> {
+  const rootGuids = [...new Set(posts.map(({ reshareOf }) => reshareOf).filter((guid) => guid !== null))];
+  const roots = await findVisiblePosts(ctx.store, viewer, rootGuids);
+  const all = [...posts, ...roots.values()];
+  const guids = [...new Set(all.map(({ guid }) => guid))];
+  const me = viewer === 'anonymous' ? null : viewer.actorId;
+  const own = all.filter((post) => post.authorId === me);
+  const [authors, counts, origins, deliveries, names] = await Promise.all([
+    findActors(ctx.store, [...new Set(all.map((post) => post.authorId))]),
+    countUnderPosts(ctx.store, viewer, guids),
+    originsOf(ctx.store, guids),
+    own.length > 0 ? latestDeliverySummary(ctx.store, own.map((post) => post.guid)) : new Map<Guid, DeliverySummary>(),
+    own.some(({ audience }) => audience.to === 'aspects') ? listAspects(ctx.store, me!).then((aspects) => new Map(aspects.map(({ id, name }) => [id, name]))) : null,
+  ]);
+  const view = (post: Post, root: PostView | null): PostView => {
+    const author = authors.get(post.authorId)!;
+    const origin = author.isLocal ? undefined : origins.get(post.guid);
+    const { liked, reshared, ...counted } = counts.get(post.guid) ?? NOTHING_UNDER;
+    return {
+      ...(names && own.includes(post) && post.audience.to === 'aspects' ? { aspectNames: post.audience.aspectIds.flatMap((id) => names.get(id) ?? []) } : {}),
+      post,
+      author,
+      delivery: post.authorId === me ? (deliveries.get(post.guid) ?? { total: 0, arrived: 0, failed: 0 }) : null,
+      ...(root ? { counts: root.counts, liked: root.liked, reshared: root.reshared } : { counts: counted, liked, reshared }),
+      takesComments: root ? root.takesComments : author.isLocal ? post.reshareOf === null : takesComments(origin),
+      root,
+      origin: origin ? { protocol: origin.protocol, address: origin.service, node: origin.node, itemId: origin.itemId } : null,
+    };
+  };
+  return posts.map((post) => {
+    const root = post.reshareOf === null ? undefined : roots.get(post.reshareOf);
+    return view(post, root ? view(root, null) : null);
+  });
+}
+
+/** A post that is not stored yet, as its author would see it. */
+export const previewOf = (post: Post, author: Actor): PostView => {
+  const { liked, reshared, ...counts } = NOTHING_UNDER;
+  return { post, author, delivery: null, counts, liked, reshared, takesComments: true, root: null, origin: null };
+};
+
+const NOTHING_UNDER: PostCounts = { comments: 0, likes: 0, reshares: 0, liked: false, reshared: false };
 
 /**
  * The person behind a username of this installation; only active accounts exist for others.
@@ -110,6 +181,8 @@ export async function actorByJid(ctx: Context, bareJid: string): Promise<Actor |
     if (owner) return owner;
   }
   if (at > 0 && host === ctx.config.domain) return findLocalActor(ctx.store, bareJid.slice(0, at));
+  const linked = await findLinkedOwner(ctx.store, bareJid);
+  if (linked) return linked;
   return findActorByAddress(ctx.store, 'xmpp', bareJid);
 }
 

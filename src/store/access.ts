@@ -29,3 +29,13 @@ export const visibleSql = (post: string, viewerSql: string): string => `(
       where xb.actor_id = ${post}.author_id and xb.other_id = ${viewerSql} and xb.blocked_at is not null)
     and not exists (select 1 from relationships xb
       where xb.actor_id = ${viewerSql} and xb.other_id = ${post}.author_id and xb.blocked_at is not null))))`;
+
+/**
+ * May the viewer see anything of this person at all? Not if one has blocked the other, nor if the account is not active. For what stands under a
+ * post (comments, likes, reshares), beside the check of the post itself.
+ * @param person an expression for an actor's id
+ */
+export const personVisibleSql = (person: string, viewerSql: string): string => `(
+  not exists (select 1 from accounts ya where ya.actor_id = ${person} and ya.state <> 'active')
+  and not exists (select 1 from relationships yb where yb.actor_id = ${person} and yb.other_id = ${viewerSql} and yb.blocked_at is not null)
+  and not exists (select 1 from relationships yb where yb.actor_id = ${viewerSql} and yb.other_id = ${person} and yb.blocked_at is not null))`;

@@ -1,7 +1,7 @@
 import { type Account, skeletonOf } from '../domain/account.js';
 import { deleteActor } from './actors.js';
 import type { Db, Tx } from './database.js';
-import { table } from './rows.js';
+import { marks, table } from './rows.js';
 import { type AccountRow, AccountSchema } from './schema/accounts.js';
 
 const accounts = table<AccountRow>(AccountSchema);
@@ -43,3 +43,9 @@ export async function deleteAccount(tx: Tx, id: number): Promise<void> {
 /** The names of all active accounts. */
 export const listUsernames = async (db: Db): Promise<string[]> =>
   (await db.query<{ username: string }>("select username from accounts where state = 'active' order by username")).map((row) => row.username);
+
+/** Those of the names that active accounts have. */
+export const activeUsernames = async (db: Db, names: readonly string[]): Promise<string[]> =>
+  names.length === 0
+    ? []
+    : (await db.query<{ username: string }>(`select username from accounts where state = 'active' and username in (${marks(names.length)})`, names)).map((row) => row.username);

@@ -87,9 +87,22 @@ export async function latestDeliverySummary(db: Db, postGuids: readonly Guid[]):
   const rows = await db.query<DeliverySummary & { post_guid: Guid }>(
     `select latest.post_guid, count(*) as total, sum(case when d.state = 'arrived' then 1 else 0 end) as arrived,
        sum(case when d.state in ('failed', 'given-up') then 1 else 0 end) as failed
-     from (select post_guid, max(id) as id from activities where post_guid in (${marks(postGuids.length)}) group by post_guid) latest
+     from (select p.guid as post_guid, (select a.id from activities a where a.post_guid = p.guid and a.verb in ('post', 'update', 'delete') order by a.id desc limit 1) as id
+       from posts p where p.guid in (${marks(postGuids.length)})) latest
      join deliveries d on d.activity_id = latest.id group by latest.post_guid`,
     [...postGuids],
   );
   return new Map(rows.map(({ post_guid, total, arrived, failed }) => [post_guid, { total, arrived, failed }]));
+}
+
+/** Why somebody's comments have not arrived at the server that keeps the comments of the post: by comment, those whose latest version failed. */
+export async function failedComments(db: Db, postGuid: Guid, authorId: number, commentGuids: readonly Guid[]): Promise<Map<Guid, string>> {
+  if (commentGuids.length === 0) return new Map();
+  const rows = await db.query<{ comment_guid: Guid; error: string | null }>(
+    `select a.comment_guid, d.error from activities a join deliveries d on d.activity_id = a.id
+     where a.post_guid = ? and a.actor_id = ? and a.comment_guid in (${marks(commentGuids.length)}) and d.state in ('failed', 'given-up')
+     and not exists (select 1 from activities b where b.post_guid = a.post_guid and b.comment_guid = a.comment_guid and b.id > a.id)`,
+    [postGuid, authorId, ...commentGuids],
+  );
+  return new Map(rows.map((row) => [row.comment_guid, row.error ?? '']));
 }

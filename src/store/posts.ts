@@ -1,7 +1,7 @@
 import type { Audience } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
-import { VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
+import { personVisibleSql, VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
 import type { Db, Dialect, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import { type PostAspect, PostAspectSchema, type PostRow, PostSchema } from './schema/posts.js';
@@ -49,7 +49,8 @@ export async function insertPost(tx: Tx, post: Post & { once?: string | null }):
   await setAspects(tx, post.guid, post.audience);
 }
 
-export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post>): Promise<void> {
+/** @param change.once null: the author may make the same again */
+export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post> & { once?: null }): Promise<void> {
   await posts.update(tx, { guid }, { ...change, audience: audience?.to });
   if (!audience) return;
   await postAspects.remove(tx, { postGuid: guid });
@@ -75,6 +76,20 @@ const findVisible = (db: Db, viewer: Viewer, guid: Guid, state: string): Promise
 
 /** The post, if the viewer may see it. */
 export const findVisiblePost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> => findVisible(db, viewer, guid, 'is null');
+
+/** Those of the posts that the viewer may see, by guid. */
+export async function findVisiblePosts(db: Db, viewer: Viewer, guids: readonly Guid[]): Promise<Map<Guid, Post>> {
+  if (guids.length === 0) return new Map();
+  const rows = await db.query(`${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid in (${marks(guids.length)}) and p.deleted_at is null and ${visibleSql('p', VIEWER)}`, [
+    viewerParam(viewer),
+    ...guids,
+  ]);
+  return new Map((await toPosts(db, rows)).map((post) => [post.guid, post]));
+}
+
+/** The author's reshare of a root, as long as it stands. */
+export const findReshare = (db: Db, authorId: number, root: Guid): Promise<Post | null> =>
+  selectOne(db, `select ${COLUMNS} from posts p where p.reshare_of = ? and p.author_id = ? and p.deleted_at is null`, [root, authorId]);
 
 /** The tombstone of a post that the viewer could see. */
 export const findDeletedPost = (db: Db, viewer: Viewer, guid: Guid): Promise<Post | null> => findVisible(db, viewer, guid, 'is not null');
@@ -169,6 +184,95 @@ export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; lim
         },
     page,
   );
+
+/** The posts with a tag that the viewer may see. @param tag as a post has it: without `#`, in small letters */
+export async function listTagged(db: Db, viewer: Viewer, tag: string, page: Page): Promise<Post[]> {
+  const order = page.direction === 'oldest-first' ? 'asc' : 'desc';
+  // SQLite reads in the order of a cross join: along the tag, not along all posts.
+  const rows = await db.query(
+    `${WITH_VIEWER} select ${COLUMNS} from post_tags t cross join posts p where t.tag = ? and t.post_guid < ? and t.post_guid > ? and p.guid = t.post_guid
+     and p.deleted_at is null and ${visibleSql('p', VIEWER)} order by t.post_guid ${order} limit ?`,
+    [viewerParam(viewer), tag, ...bounds(page), page.limit],
+  );
+  return toPosts(db, rows);
+}
+
+/** What stands under a post, of those whom the viewer may see; and what of it is the viewer's. */
+export interface PostCounts {
+  comments: number;
+  likes: number;
+  reshares: number;
+  liked: boolean;
+  reshared: boolean;
+}
+
+/** For posts that the viewer may see, which the caller has asked before: by guid, in one statement for all of them. */
+export async function countUnderPosts(db: Db, viewer: Viewer, guids: readonly Guid[]): Promise<Map<Guid, PostCounts>> {
+  if (guids.length === 0) return new Map();
+  const shown = (person: string) => personVisibleSql(person, VIEWER);
+  const rows = await db.query<Record<keyof PostCounts, number | boolean> & { guid: Guid }>(
+    `${WITH_VIEWER} select p.guid,
+       (select count(*) from comments c where c.post_guid = p.guid and c.deleted_at is null and ${shown('c.author_id')}) as comments,
+       (select count(*) from likes l where l.post_guid = p.guid and ${shown('l.actor_id')}) as likes,
+       (select count(*) from posts r where r.reshare_of = p.guid and r.deleted_at is null and ${shown('r.author_id')}) as reshares,
+       exists (select 1 from likes l where l.post_guid = p.guid and l.actor_id = ${VIEWER}) as liked,
+       exists (select 1 from posts r where r.reshare_of = p.guid and r.author_id = ${VIEWER} and r.deleted_at is null) as reshared
+     from posts p where p.guid in (${marks(guids.length)})`,
+    [viewerParam(viewer), ...guids],
+  );
+  return new Map(
+    rows.map(({ guid, comments, likes, reshares, liked, reshared }) => [
+      guid,
+      { comments: Number(comments), likes: Number(likes), reshares: Number(reshares), liked: Boolean(liked), reshared: Boolean(reshared) },
+    ]),
+  );
+}
+
+/** Something that a person did with a post. `at` sorts by time among all that the person did: a guid, or of a like its time as one would begin. */
+export interface Doing {
+  postGuid: Guid;
+  at: string;
+}
+
+const msOf = (at: string): number => Number.parseInt(at.slice(0, 12), 16);
+const beginning = (ms: number): string => ms.toString(16).padStart(12, '0');
+
+/** When somebody last did something with a post: made it, commented or liked it. null: never. */
+export async function lastDoing(db: Db, actorId: number, postGuid: Guid): Promise<string | null> {
+  const rows = await db.query<{ made: string | null; commented: string | null; liked: number | null }>(
+    `select (select guid from posts where guid = ? and author_id = ?) as made,
+       (select max(guid) from comments where post_guid = ? and author_id = ? and deleted_at is null) as commented,
+       (select created_at from likes where post_guid = ? and actor_id = ?) as liked`,
+    [postGuid, actorId, postGuid, actorId, postGuid, actorId],
+  );
+  const { made, commented, liked } = rows[0]!;
+  const all = [made, commented, liked === null ? null : beginning(Number(liked))].filter((at) => at !== null);
+  return all.sort().at(-1) ?? null;
+}
+
+/**
+ * What somebody did before `before`, latest first: at least the `limit` latest, or all. Several on one post are several.
+ * @param before null: now
+ */
+export async function listDoings(db: Db, actorId: number, before: string | null, limit: number): Promise<{ doings: Doing[]; isAll: boolean }> {
+  const bound = before ?? TOP;
+  // Of two in the same millisecond a like is the earlier one: its time is but the beginning of a guid.
+  const likedBefore = before === null ? Number.MAX_SAFE_INTEGER : before.length > 12 ? msOf(before) + 1 : msOf(before);
+  const sources = await Promise.all([
+    db.query<{ post_guid: Guid; at: string }>('select guid as post_guid, guid as at from posts where author_id = ? and guid < ? order by guid desc limit ?', [actorId, bound, limit]),
+    db.query<{ post_guid: Guid; at: string }>('select post_guid, guid as at from comments where author_id = ? and guid < ? and deleted_at is null order by guid desc limit ?', [actorId, bound, limit]),
+    db.query<{ post_guid: Guid; at: number }>('select post_guid, created_at as at from likes where actor_id = ? and created_at < ? order by created_at desc limit ?', [actorId, likedBefore, limit]),
+  ]);
+  const read = sources.map((rows) => rows.map(({ post_guid, at }) => ({ postGuid: post_guid, at: typeof at === 'number' ? beginning(at) : at })));
+  // A source that has more says nothing of what lies beyond its last row.
+  const known = read.filter((rows) => rows.length === limit).map((rows) => rows.at(-1)!.at);
+  const from = known.sort().at(-1) ?? '';
+  const doings = read
+    .flat()
+    .filter(({ at }) => at >= from)
+    .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
+  return { doings, isAll: known.length === 0 };
+}
 
 /** Public posts of accounts of ours that exist for others: what nodeinfo tells. */
 export const countPublicPosts = async (db: Db): Promise<number> =>

@@ -8,7 +8,12 @@ import { type Columns, id, integer, key, nullable, text, time, varchar } from '.
 const ofActor = { ...integer, foreignKey: { target: 'Actor', onDelete: 'CASCADE' } } as const;
 const ofPost = { ...varchar, foreignKey: { target: 'Post', onDelete: 'CASCADE' } } as const;
 
-export const CommentSchema = new EntitySchema<Comment>({
+/** `once` is the token of the form that made the comment. */
+export interface CommentRow extends Comment {
+  once: string | null;
+}
+
+export const CommentSchema = new EntitySchema<CommentRow>({
   name: 'Comment',
   tableName: 'comments',
   columns: {
@@ -21,11 +26,14 @@ export const CommentSchema = new EntitySchema<Comment>({
     createdAt: time,
     editedAt: nullable(time),
     deletedAt: nullable(time),
-  } satisfies Columns<Comment>,
+    once: nullable(varchar),
+  } satisfies Columns<CommentRow>,
   indices: [
-    { name: 'comments_by_post', columns: ['postGuid', 'guid', 'deletedAt'] },
+    // Covers what counting asks of a comment.
+    { name: 'comments_by_post', columns: ['postGuid', 'guid', 'deletedAt', 'authorId'] },
     { name: 'comments_item', columns: ['postGuid', 'itemId'], unique: true },
     { name: 'comments_by_author', columns: ['authorId', 'guid'] },
+    { name: 'comments_once', columns: ['authorId', 'once'], unique: true, where: 'once is not null' },
   ],
 });
 
@@ -44,19 +52,22 @@ export const LikeSchema = new EntitySchema<LikeRow>({
   indices: [{ name: 'likes_by_actor', columns: ['actorId', 'createdAt'] }],
 });
 
-/** XEP-0470: what one bare JID has attached to a post, as it came, so that what we do not know is kept. */
+/**
+ * XEP-0470: what one person has attached to a post, as it came, each part an `<attachments/>` of its own. `known`: what says that they like it, and
+ * is gone with the like; null: nothing but that. `others`: what we do not know, and keep; null: nothing.
+ */
 export interface AttachmentsRow {
   postGuid: Guid;
-  jid: string;
   actorId: number;
-  payload: string;
+  known: string | null;
+  others: string | null;
   updatedAt: number;
 }
 
 export const AttachmentsSchema = new EntitySchema<AttachmentsRow>({
   name: 'Attachments',
   tableName: 'post_attachments',
-  columns: { postGuid: { ...ofPost, primary: true }, jid: key, actorId: ofActor, payload: text, updatedAt: time } satisfies Columns<AttachmentsRow>,
+  columns: { postGuid: { ...ofPost, primary: true }, actorId: { ...ofActor, primary: true }, known: nullable(text), others: nullable(text), updatedAt: time } satisfies Columns<AttachmentsRow>,
 });
 
 /** `tag` without `#`, in small letters. By `postGuid` downwards this is the tag's page. */
@@ -178,16 +189,21 @@ export const NotificationSchema = new EntitySchema<NotificationRow>({
   indices: [
     { name: 'notifications_of', columns: ['ownerId', 'id'] },
     { name: 'notifications_key', columns: ['ownerId', 'key'], unique: true },
+    { name: 'notifications_by_post', columns: ['postGuid'] },
     { name: 'notifications_unmailed', columns: ['ownerId', 'createdAt'], where: 'mailed_at is null' },
   ],
 });
 
-/** A bare JID that speaks for an account over XMPP, beside the one of the chat domain. `codeHash`: SHA-256 of the code that it has yet to answer. */
+/**
+ * A bare JID that speaks for an account over XMPP, beside the one of the chat domain. asked: it has yet to answer the code that it was sent, until
+ * `expiresAt`, and has so far answered with `attempts` wrong ones. `error`: why the code did not reach it.
+ */
 export interface OwnerAddress {
   jid: string;
   actorId: number;
   state: 'asked' | 'linked';
-  codeHash: string | null;
+  attempts: number;
+  error: string | null;
   expiresAt: number | null;
   createdAt: number;
 }
@@ -195,7 +211,7 @@ export interface OwnerAddress {
 export const OwnerAddressSchema = new EntitySchema<OwnerAddress>({
   name: 'OwnerAddress',
   tableName: 'owner_addresses',
-  columns: { actorId: { ...ofActor, primary: true }, jid: key, state: varchar, codeHash: nullable(varchar), expiresAt: nullable(time), createdAt: time } satisfies Columns<OwnerAddress>,
+  columns: { actorId: { ...ofActor, primary: true }, jid: key, state: varchar, attempts: integer, error: nullable(varchar), expiresAt: nullable(time), createdAt: time } satisfies Columns<OwnerAddress>,
   // One account may have asked for an address that another one asks for, too; only one gets it.
   indices: [{ name: 'owner_addresses_linked', columns: ['jid'], unique: true, where: "state = 'linked'" }],
 });

@@ -1,0 +1,83 @@
+// Reshares: posts without a text of their own that show their root as it stands. Only what is public is shown on.
+import type { Account } from '../domain/account.js';
+import { DomainError } from '../domain/errors.js';
+import { type Guid, newGuid } from '../domain/guid.js';
+import type { Post } from '../domain/post.js';
+import type { Tx } from '../store/database.js';
+import { insertActivity } from '../store/ledger.js';
+import { markReadOf } from '../store/notifications.js';
+import { findOwnPost, findReshare, insertPost } from '../store/posts.js';
+import type { Context } from './context.js';
+import { findDestinations, leaveToDistribute } from './deliveries.js';
+import { takeLimits } from './limits.js';
+import { notify } from './notifications.js';
+import { endPost, requireThread } from './threads.js';
+
+/**
+ * Shows a public post to those who follow. A reshare of a reshare is one of its root; a second one of the same root is the first again.
+ * @throws DomainError not-found, gone, forbidden (not public, or one's own), too-many
+ */
+export async function resharePost(ctx: Context, account: Account, postGuid: Guid): Promise<Post> {
+  const viewer = { actorId: account.actorId };
+  const root = await requireThread(ctx.store, viewer, postGuid);
+  checkRoot(root, account);
+  await takeLimits(ctx, { 'post-account': String(account.id) });
+  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'post' });
+  const make = () =>
+    ctx.store.transaction(async (tx) => {
+      const current = await requireThread(tx, viewer, root.guid);
+      checkRoot(current, account);
+      const earlier = await findReshare(tx, account.actorId, current.guid);
+      if (earlier) return earlier;
+      const now = ctx.now();
+      const guid = newGuid(now);
+      const post: Post = {
+        ...{ guid, authorId: account.actorId, kind: 'reshare', reshareOf: current.guid, atomId: `${ctx.config.publicUrl}/posts/${guid}` },
+        ...{ title: '', markdown: '', html: '', language: '', tags: [], audience: { to: 'public' }, createdAt: now, editedAt: null, deletedAt: null },
+      };
+      await insertPost(tx, { ...post, once: onceOf(current.guid) });
+      await record(ctx, tx, 'post', post, destinations);
+      await notify(ctx, tx, { ownerId: current.authorId, kind: 'reshare', byId: account.actorId, postGuid: current.guid });
+      return post;
+    });
+  try {
+    return await make();
+  } catch (error) {
+    // Two at once (PostgreSQL): the second one meets the first one's `once`.
+    if (error instanceof DomainError && error.code === 'conflict') return make();
+    throw error;
+  }
+}
+
+/** Unique for each author while the reshare stands. A form's token never begins like this. */
+const onceOf = (root: Guid): string => `reshare:${root}`;
+
+function checkRoot(root: Post, account: Account): void {
+  if (root.audience.to !== 'public') throw new DomainError('forbidden', 'Only public posts can be reshared.');
+  if (root.authorId === account.actorId) throw new DomainError('forbidden', 'This is your own post.');
+}
+
+/**
+ * Takes one's reshare back.
+ * @param postGuid the root, or the reshare itself
+ * @throws DomainError not-found
+ */
+export async function unresharePost(ctx: Context, account: Account, postGuid: Guid): Promise<void> {
+  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'delete', postGuid });
+  await ctx.store.transaction(async (tx) => {
+    const own = await findOwnPost(tx, account.actorId, postGuid);
+    const post = own?.kind === 'reshare' && own.deletedAt === null ? own : await findReshare(tx, account.actorId, postGuid);
+    if (!post) throw new DomainError('not-found', 'You have not reshared this post.');
+    await endPost(ctx, tx, post);
+    if (post.reshareOf !== null) await markReadOf(tx, { kind: 'reshare', byId: account.actorId, postGuid: post.reshareOf }, ctx.now());
+    await record(ctx, tx, 'delete', post, destinations);
+  });
+}
+
+async function record(ctx: Context, tx: Tx, verb: 'post' | 'delete', post: Post, destinations: Awaited<ReturnType<typeof findDestinations>>): Promise<void> {
+  const now = ctx.now();
+  const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, commentGuid: null, publishedAt: now };
+  await insertActivity(tx, activity);
+  await leaveToDistribute(ctx, tx, activity, destinations);
+  tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
+}
