@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import type { Job, JobKind, Queue } from '../domain/job.js';
 import type { Store, Tx } from '../store/database.js';
-import { type Claim, type ClaimedJob, claimIn, completeFlat, type Fate, LEASE_ENDED, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
+import { type Claim, type ClaimedJob, claimIn, completeAll, type Fate, LEASE_ENDED, lockLanes, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 
 /**
  * Runs one job. May run again for the same job, so its effects are idempotent.
@@ -169,10 +169,10 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function writeDownAll(tx: Tx, endings: Ending[]): Promise<void> {
-    const isSimple = ({ claim, done }: Ending) => claim.lane === null && done.length > 0;
-    for (const lost of await completeFlat(tx, endings.filter(isSimple).map(({ claim }) => claim))) warnOfLoss(lost);
-    // In order: two transactions that free the same lanes must not wait for each other.
-    const rest = endings.filter((ending) => !isSimple(ending)).sort((a, b) => ((a.claim.lane ?? '') < (b.claim.lane ?? '') ? -1 : 1));
+    const isSimple = ({ done, failed, putOff }: Ending) => done.length > 0 && !failed && !putOff;
+    const rest = endings.filter((ending) => !isSimple(ending));
+    if (rest.length > 0) await lockLanes(tx, endings.map(({ claim }) => claim));
+    for (const lost of await completeAll(tx, endings.filter(isSimple), now())) warnOfLoss(lost);
     for (const ending of rest) await writeDown(tx, ending);
   }
 

@@ -5,7 +5,7 @@ import {
   type Claim,
   claim,
   complete,
-  completeFlat,
+  completeAll,
   dropJobs,
   fail,
   listJobs,
@@ -218,8 +218,25 @@ describeStores((makeStore) => {
     const [unlucky, ...others] = claims;
     await store.transaction((tx) => renewAll(tx, others, LEASE, NOW + 1));
     expect(await sweep(store, NOW + LEASE)).toBe(1);
-    expect(await store.transaction((tx) => completeFlat(tx, claims))).toEqual([unlucky]);
+    expect(await store.transaction((tx) => completeAll(tx, claims.map((claim) => ({ claim, done: [claim.jobs[0]!.id] })), NOW))).toEqual([unlucky]);
     expect((await listJobs(store)).map(({ id }) => id)).toEqual([unlucky!.jobs[0]!.id]);
+  });
+
+  test('of many lanes that are completed together, those whose lease is lost keep their jobs; the others go on, with what was added meanwhile', async () => {
+    await add(store, ...['a', 'b', 'c', 'd'].flatMap((lane, index) => [job(index, lane), job(10 + index, lane)]));
+    await add(store, { ...job(5, 'a'), queue: 'xmpp' });
+    const [other] = await claim(store, 'xmpp', { lanes: 1, jobs: 0, perLane: 5, leaseMs: 2 * LEASE, now: NOW });
+    const claims = (await take(store)).sort((x, y) => (x.lane! < y.lane! ? -1 : 1));
+    const [, unlucky] = claims;
+    await store.transaction((tx) => renewAll(tx, [claims[0]!, claims[2]!, claims[3]!], LEASE, NOW + 1));
+    expect(await sweep(store, NOW + LEASE)).toBe(1);
+    await add(store, job(20, 'a'));
+    // Of c only the first was begun.
+    const endings = [other!, ...claims].map((taken) => ({ claim: taken, done: taken.jobs.slice(0, taken.lane === 'c' ? 1 : 2).map(({ id }) => id) }));
+    expect(await store.transaction((tx) => completeAll(tx, endings, NOW + LEASE))).toEqual([unlucky]);
+    expect((await listJobs(store)).map(({ lane }) => lane)).toEqual(['b', 'b', 'c', 'a']);
+    const rest = await take(store, { now: NOW + LEASE });
+    expect(rest.map(({ lane, jobs }) => [lane, jobs.length]).sort()).toEqual([['a', 1], ['b', 2], ['c', 1]]);
   });
 
   test('a lease that is renewed outlives the sweep', async () => {
@@ -306,5 +323,16 @@ describeStores((makeStore) => {
   test('thousands of jobs are added in one transaction', async () => {
     await add(store, ...Array.from({ length: 3_000 }, (_, index) => job(index, `lane ${index % 700}`)));
     expect((await take(store, { lanes: 700 })).flatMap(({ jobs }) => jobs)).toHaveLength(3_000);
+  });
+
+  test('a long queue is counted whole, and others have their turn meanwhile', async () => {
+    await add(store, ...Array.from({ length: 9_000 }, (_, index): NewJob => (index % 3 === 0 ? { kind: 'mail', payload: { to: '', template: '', values: {} }, queue: 'main' } : job(index))));
+    let turns = 0;
+    const turning = setInterval(() => turns++);
+    const counts = await queueCounts(store, NOW);
+    clearInterval(turning);
+    const rest = { queue: 'main', running: 0, failed: 0, oldestAgeMs: 0 };
+    expect(counts).toEqual([{ ...rest, kind: 'mail', waiting: 3_000 }, { ...rest, kind: 'profile-changed', waiting: 6_000 }]);
+    expect(turns).toBeGreaterThan(0);
   });
 });
