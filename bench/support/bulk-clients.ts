@@ -15,6 +15,8 @@ export interface BulkOptions {
 
 class BulkClient {
   #seen = '';
+  /** What had come when the last marker was found. */
+  last = '';
   #waiting: { marker: string; found: (atMs: number) => void } | null = null;
   readonly #socket: Socket;
 
@@ -30,6 +32,7 @@ class BulkClient {
       if (this.#waiting && this.#seen.includes(this.#waiting.marker)) {
         const { found } = this.#waiting;
         this.#waiting = null;
+        this.last = this.#seen;
         this.#seen = '';
         found(performance.now());
       } else if (this.#seen.length > 200_000) {
@@ -41,6 +44,7 @@ class BulkClient {
   /** Resolves with the moment (performance.now()) at which the marker was there. */
   receives(marker: string): Promise<number> {
     if (this.#seen.includes(marker)) {
+      this.last = this.#seen;
       this.#seen = '';
       return Promise.resolve(performance.now());
     }
@@ -51,6 +55,16 @@ class BulkClient {
 
   send(text: string): void {
     this.#socket.write(text);
+  }
+
+  /** The whole message in which the last marker was found. */
+  async message(): Promise<string> {
+    let text = this.last;
+    while (!text.endsWith('</message>')) {
+      await this.receives('>');
+      text += this.last;
+    }
+    return text.slice(text.lastIndexOf('<message'));
   }
 
   async login(domain: string, username: string, password: string, presence: string): Promise<void> {

@@ -11,10 +11,12 @@ import { findActor, findLocalActor } from '../store/actors.js';
 import { bounced, findActivity } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
+import type { Element } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
 import { Lanes } from './lanes.js';
 import { eventId } from './messages.js';
+import type { Multicast } from './multicast.js';
 import type { InterestsOf } from './presence/interests.js';
 import type { KnownPresence, Resource } from './presence/known.js';
 import type { WarmUp } from './presence/warm-up.js';
@@ -36,6 +38,7 @@ export interface FeedsParts {
   known: KnownPresence;
   interests: InterestsOf;
   warmUp: WarmUp;
+  multicast: Multicast;
 }
 
 export class Feeds {
@@ -54,6 +57,7 @@ export class Feeds {
   /** What was underway is lost with the connection. */
   forgetUnderway(): void {
     this.#underway.clear();
+    this.parts.multicast.lost();
   }
 
   /**
@@ -111,24 +115,31 @@ export class Feeds {
       people.add(leg.jid);
     }
 
-    for (const [node, recipients] of to) {
-      if (recipients.length > 0) await this.#sendAll(await this.#event(activity, post, author, node), recipients, signal);
-    }
+    const sending = [...to].filter(([, recipients]) => recipients.length > 0);
+    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await this.#event(activity, post, author, node), recipients, signal)));
     if (people.size > 0) await parts.transport.barrier();
     if (reached.length > 0) await ctx.store.transaction((tx) => markSent(tx, author.id, reached, activity.id));
     return people.size;
   }
 
-  async #event(activity: Activity, post: Post, author: Actor, node: FeedNodeName): Promise<(to: string) => string> {
+  async #event(activity: Activity, post: Post, author: Actor, node: FeedNodeName): Promise<Element> {
     const item = activity.verb === 'delete' ? { id: post.guid, payload: null } : await encodePost(this.ctx, node, { post, author });
-    return forMany(encodeEvent({ from: componentJidOf(author, this.ctx.config.domain), id: eventId(activity.id), node, items: [item] }));
+    return encodeEvent({ from: componentJidOf(author, this.ctx.config.domain), id: eventId(activity.id), node, items: [item] });
   }
 
-  /** Nothing is waited for but the server's reading. */
-  async #sendAll(stanza: (to: string) => string, recipients: string[], signal?: AbortSignal): Promise<void> {
+  /** By the host's multicast service where there is one, else one by one; nothing is waited for but the reading of the server and of that service. */
+  async #sendAll(host: string, stanza: Element, recipients: string[], signal: AbortSignal): Promise<void> {
+    const { multicast } = this.parts;
+    const sendLate = (some: string[]) =>
+      void this.#sendEach(stanza, some).catch((error: Error) => this.ctx.log.warn({ host, reason: error.message }, 'what a multicast service refused late is lost'));
+    await this.#sendEach(stanza, await multicast.send(host, stanza, recipients, sendLate, signal), signal);
+  }
+
+  async #sendEach(stanza: Element, recipients: string[], signal?: AbortSignal): Promise<void> {
     const { transport } = this.parts;
+    const text = forMany(stanza);
     for (let sent = 0; sent < recipients.length; sent++) {
-      transport.sendRaw(stanza(recipients[sent]!));
+      transport.sendRaw(text(recipients[sent]!));
       if (sent % BURST !== BURST - 1 || !transport.crowded) continue;
       await transport.roomy();
       signal?.throwIfAborted();

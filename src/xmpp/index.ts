@@ -8,6 +8,7 @@ import { discoHandlers } from './disco.js';
 import type { Handlers, IqHandler } from './dispatch.js';
 import { Feeds } from './feeds.js';
 import { decodeBounce, refuseChat } from './messages.js';
+import { Multicast } from './multicast.js';
 import { InterestsOf } from './presence/interests.js';
 import { KnownPresence } from './presence/known.js';
 import { Presence } from './presence/subscriptions.js';
@@ -43,7 +44,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   const known = new KnownPresence();
   const interests = new InterestsOf([...FEED_NODES, ...PROFILE_NODES], (iq, timeoutMs) => transport.request(iq, timeoutMs), ctx.log, ctx.now);
   const warmUp = new WarmUp();
-  const feeds = new Feeds(ctx, { transport, known, interests, warmUp });
+  const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now });
+  const feeds = new Feeds(ctx, { transport, known, interests, warmUp, multicast });
   const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds });
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });

@@ -16,14 +16,16 @@ export const refuseChat = (stanza: Element, to: Jid, from: Jid): Element | null 
   return xml('message', { type: 'error', id, from: to.full, to: from.full }, error);
 };
 
-// Our events carry the activity's id: `e-ACTIVITY` (deliver.ts).
-const EVENT_ID = /^e-([0-9a-f]{32})$/;
+// Our events carry the activity's id: `e-ACTIVITY`, and one more part for each group that goes to a multicast service.
+const EVENT_ID = /^e-([0-9a-f]{32})(?:\.[0-9a-z]+)?$/;
 export const eventId = (activityId: string): string => `e-${activityId}`;
+
+/** The condition of a stanza of type error (RFC 6120 §8.3.2). */
+export const conditionOf = (stanza: Element): string =>
+  stanza.getChild('error')?.getChildElements().find((child) => child.getNS() === NS.STANZAS && child.name !== 'text')?.getName() ?? 'undefined-condition';
 
 /** An event of ours that came back. null: it is something else. */
 export function decodeBounce(stanza: Element): { activityId: string; condition: string } | null {
   const match = stanza.attrs.type === 'error' ? EVENT_ID.exec(stanza.attrs.id ?? '') : null;
-  if (!match) return null;
-  const condition = stanza.getChild('error')?.getChildElements().find((child) => child.getNS() === NS.STANZAS && child.name !== 'text')?.getName();
-  return { activityId: match[1]!, condition: condition ?? 'undefined-condition' };
+  return match && { activityId: match[1]!, condition: conditionOf(stanza) };
 }

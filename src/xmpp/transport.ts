@@ -125,6 +125,8 @@ export class Transport {
   #lastSign = 0;
 
   readonly #requests = new Map<string, Request>();
+  /** Who hears of errors for messages of ours, by the message's id. */
+  readonly #watched = new Map<string, { from: string; heard(stanza: Element): void }>();
   readonly #barriers = new Map<string, Waiting & { since: number; sentAt: number }>();
   #nextBarrier: Promise<void> | null = null;
   #ids = 0;
@@ -278,6 +280,16 @@ export class Transport {
   }
 
   /**
+   * Calls `heard` with each error that exactly that address sends for the message of this id, before later stanzas are read: what came before the
+   * answer to a `request` is known with it.
+   * @returns what ends this; the loss of the connection does, too
+   */
+  watch(id: string, from: string, heard: (stanza: Element) => void): () => void {
+    this.#watched.set(id, { from, heard });
+    return () => void this.#watched.delete(id);
+  }
+
+  /**
    * Resolves when our server has handled everything that was sent before: an IQ from the social domain to itself, which
    * the server can only bring back after what came before it (measured on Prosody and ejabberd). One for all callers of a turn.
    * @throws DomainError unavailable when the connection is lost first
@@ -402,6 +414,7 @@ export class Transport {
     this.#flushing = false;
     for (const waiting of [...this.#roomy.splice(0), ...this.#barriers.values(), ...this.#requests.values()]) waiting.reject(offline());
     this.#barriers.clear();
+    this.#watched.clear();
 
     const refusal = failure?.condition === undefined ? undefined : REFUSALS[failure.condition]?.(domain);
     if (this.#stopped) this.#status = { state: 'offline', reason: 'The connection was closed.', remedy: '' };
@@ -472,6 +485,7 @@ export class Transport {
     this.received[KINDS[stanza.name[0] ?? ''] ?? 'iq'] += 1;
     this.#guarded(() => {
       if (stanza.is('iq') && this.#isReply(stanza)) return;
+      if (stanza.attrs.type === 'error' && this.#isWatched(stanza)) return;
       this.#options.onStanza(stanza);
     });
   }
@@ -492,6 +506,13 @@ export class Transport {
     // XEP-0114 servers check `from`; an id alone could be guessed by anyone.
     if (request && request.to === from && request.from === to) request.resolve(iq);
     else this.strayReplies += 1;
+    return true;
+  }
+
+  #isWatched(stanza: Element): boolean {
+    const watch = stanza.is('message') ? this.#watched.get(stanza.attrs.id ?? '') : undefined;
+    if (watch?.from !== stanza.attrs.from || !watch) return false;
+    watch.heard(stanza);
     return true;
   }
 

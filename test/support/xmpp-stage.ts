@@ -43,6 +43,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     sendRaw: (text: string) => void sent.push(text),
     roomy: async () => {},
     barrier: async () => {},
+    watch: () => () => {},
     request: async (iq: Element) => {
       const answer = respond(iq);
       if (!answer) throw new Error('nobody answers');

@@ -1,4 +1,4 @@
-// XEP-0060 §7.1.2.1 and §12: event notifications; XEP-0203 Delayed Delivery, version 2.0.
+// XEP-0060 §7.1.2.1 and §12: event notifications; XEP-0203 Delayed Delivery, version 2.0; XEP-0033 Extended Stanza Addressing, version 1.2.1.
 import { NS } from '../../formats/namespaces.js';
 import { type Element, serialize, xml } from '../../xml.js';
 
@@ -50,4 +50,19 @@ export function forMany(stanza: Element): (to: string) => string {
   const at = 1 + stanza.name.length;
   const [head, tail] = [text.slice(0, at), text.slice(at)];
   return (to) => `${head} to="${attribute(to)}"${tail}`;
+}
+
+/**
+ * The same for a multicast service, which multiplies it: every recipient is `bcc`, so that nobody sees who else gets it (XEP-0033 §4.3).
+ * @param stanza has no `to`, and an id that each group replaces by its own
+ */
+export function forGroups(stanza: Element): (service: string, id: string, recipients: readonly string[]) => string {
+  const text = serialize(xml(stanza.name, { ...stanza.attrs, id: null }, stanza.children as Element[]));
+  const at = 1 + stanza.name.length;
+  const inside = text.indexOf('>') + 1; // in attributes it is escaped
+  const [head, attributes, children] = [text.slice(0, at), text.slice(at, inside), text.slice(inside)];
+  return (service, id, recipients) => {
+    const addresses = recipients.map((jid) => `<address type="bcc" jid="${attribute(jid)}"/>`).join('');
+    return `${head} to="${attribute(service)}" id="${attribute(id)}"${attributes}<addresses xmlns="${NS.ADDRESS}">${addresses}</addresses>${children}`;
+  };
 }
