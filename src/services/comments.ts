@@ -29,7 +29,7 @@ import { type Destinations, findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify, notifyMentioned } from './notifications.js';
 import { writeText } from './text.js';
-import { checkItemId, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
+import { checkItemId, lockItems, orAgain, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
 
 export type { CommentPage } from '../store/comments.js';
 
@@ -67,33 +67,36 @@ export async function commentOn(ctx: Context, by: Actor, postGuid: Guid, draft: 
   const thread = await requireThread(ctx.store, { actorId: by.id }, postGuid);
   await takeLimits(ctx, writerKeys(by, 'comment'));
   const destinations = await findDestinations(ctx, { actorId: by.id, verb: 'comment', postGuid: thread.guid });
-  return ctx.store.transaction(async (tx) => {
-    const post = await requirePost(tx, { actorId: by.id }, thread.guid);
-    await requirePlace(tx, by, post, 'comment');
-    if (draft.once !== undefined) {
-      const earlier = await findCommentByOnce(tx, by.id, draft.once);
-      if (earlier) return earlier;
+  return orAgain(() => ctx.store.transaction((tx) => write(ctx, tx, by, thread.guid, { ...draft, text }, destinations)));
+}
+
+async function write(ctx: Context, tx: Tx, by: Actor, postGuid: Guid, { text, ...draft }: CommentDraft, destinations: Destinations): Promise<Comment> {
+  const post = await requirePost(tx, { actorId: by.id }, postGuid);
+  await requirePlace(tx, by, post, 'comment');
+  if (draft.once !== undefined) {
+    const earlier = await findCommentByOnce(tx, by.id, draft.once);
+    if (earlier) return earlier;
+  }
+  if (draft.itemId !== undefined) {
+    await lockItems(tx, post.guid);
+    const known = await findCommentOfItem(tx, post.guid, draft.itemId);
+    if (known && known.authorId === by.id) {
+      if (known.deletedAt !== null) throw new DomainError('gone', 'This comment was deleted.');
+      return rewrite(ctx, tx, by, post, known, text, destinations);
     }
-    if (draft.itemId !== undefined) {
-      const known = await findCommentOfItem(tx, post.guid, draft.itemId);
-      if (known && known.authorId === by.id) {
-        if (known.deletedAt !== null) throw new DomainError('gone', 'This comment was deleted.');
-        return rewrite(ctx, tx, by, post, known, text, destinations);
-      }
-      await requireFreeItem(tx, post.guid, draft.itemId);
-    }
-    const now = ctx.now();
-    const guid = newGuid(now);
-    const { html, mentions } = await writeText(ctx, tx, text, by);
-    const comment: Comment = {
-      ...{ guid, postGuid: post.guid, authorId: by.id, itemId: draft.itemId ?? guid, markdown: text, html },
-      ...{ createdAt: Math.max(Math.min(draft.createdAt ?? now, now), post.createdAt), editedAt: null, deletedAt: null },
-    };
-    await insertComment(tx, { ...comment, once: draft.once ?? null });
-    await recordUnder(ctx, tx, { verb: 'comment', by: by.id, post, about: guid }, destinations);
-    await tell(ctx, tx, post, comment, mentions);
-    return comment;
-  });
+    await requireFreeItem(tx, post.guid, draft.itemId);
+  }
+  const now = ctx.now();
+  const guid = newGuid(now);
+  const { html, mentions } = await writeText(ctx, tx, text, by);
+  const comment: Comment = {
+    ...{ guid, postGuid: post.guid, authorId: by.id, itemId: draft.itemId ?? guid, markdown: text, html },
+    ...{ createdAt: Math.max(Math.min(draft.createdAt ?? now, now), post.createdAt), editedAt: null, deletedAt: null },
+  };
+  await insertComment(tx, { ...comment, once: draft.once ?? null });
+  await recordUnder(ctx, tx, { verb: 'comment', by: by.id, post, about: guid }, destinations);
+  await tell(ctx, tx, post, comment, mentions);
+  return comment;
 }
 
 /**

@@ -1,6 +1,6 @@
 // Notifications by mail: each kind off, in a digest once a day at most, or at once. Every such mail can be ended by one press (RFC 8058).
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type Account } from '../domain/account.js';
+import type { Account } from '../domain/account.js';
 import { nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { JobPayloads } from '../domain/job.js';

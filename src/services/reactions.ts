@@ -12,7 +12,7 @@ import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify } from './notifications.js';
-import { checkItemId, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
+import { checkItemId, lockItems, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
 
 /**
  * Likes a post that the person can see; of a reshare: its root. Once is enough: again changes nothing.
@@ -30,7 +30,10 @@ export async function likePost(ctx: Context, by: Actor, postGuid: Guid, more: { 
     await requirePlace(tx, by, post, 'like');
     const known = await findLike(tx, post.guid, by.id);
     if (known && (more.itemId === undefined || known.itemId !== null)) return;
-    if (more.itemId !== undefined) await requireFreeItem(tx, post.guid, more.itemId);
+    if (more.itemId !== undefined) {
+      await lockItems(tx, post.guid);
+      await requireFreeItem(tx, post.guid, more.itemId);
+    }
     const now = ctx.now();
     const itemId = more.itemId ?? (by.isLocal ? newGuid(now) : null);
     const isNew = await insertLike(tx, { postGuid: post.guid, actorId: by.id, itemId, createdAt: now });

@@ -11,7 +11,7 @@ import type { Context } from './context.js';
 import { findDestinations, leaveToDistribute } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify } from './notifications.js';
-import { endPost, requireThread } from './threads.js';
+import { endPost, orAgain, requireThread } from './threads.js';
 
 /**
  * Shows a public post to those who follow. A reshare of a reshare is one of its root; a second one of the same root is the first again.
@@ -23,7 +23,7 @@ export async function resharePost(ctx: Context, account: Account, postGuid: Guid
   checkRoot(root, account);
   await takeLimits(ctx, { 'post-account': String(account.id) });
   const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'post' });
-  const make = () =>
+  return orAgain(() =>
     ctx.store.transaction(async (tx) => {
       const current = await requireThread(tx, viewer, root.guid);
       checkRoot(current, account);
@@ -39,14 +39,8 @@ export async function resharePost(ctx: Context, account: Account, postGuid: Guid
       await record(ctx, tx, 'post', post, destinations);
       await notify(ctx, tx, { ownerId: current.authorId, kind: 'reshare', byId: account.actorId, postGuid: current.guid });
       return post;
-    });
-  try {
-    return await make();
-  } catch (error) {
-    // Two at once (PostgreSQL): the second one meets the first one's `once`.
-    if (error instanceof DomainError && error.code === 'conflict') return make();
-    throw error;
-  }
+    }),
+  );
 }
 
 /** Unique for each author while the reshare stands. A form's token never begins like this. */

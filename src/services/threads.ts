@@ -63,6 +63,21 @@ export async function requireFreeItem(db: Db, postGuid: Guid, itemId: string): P
   if ((await findCommentOfItem(db, postGuid, itemId)) || (await findLikeOfItem(db, postGuid, itemId))) throw new DomainError('conflict', 'There is an item of this id already.');
 }
 
+/** Until the end of the transaction nobody else gives an item id of this post to anybody. SQLite runs one transaction at a time anyway. */
+export async function lockItems(tx: Tx, postGuid: Guid): Promise<void> {
+  if (tx.dialect === 'postgres') await tx.query('select 1 from posts where guid = ? for no key update', [postGuid]);
+}
+
+/** Runs a transaction once more when another one made the same thing in between (PostgreSQL): then it finds it. */
+export async function orAgain<T>(make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'conflict') return make();
+    throw error;
+  }
+}
+
 /** @throws DomainError invalid */
 export function checkItemId(itemId: string): void {
   if (itemId === '' || itemId.length > ITEM_ID_MAX) throw new DomainError('invalid', `An item id has 1 to ${ITEM_ID_MAX} characters.`);

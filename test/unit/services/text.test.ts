@@ -117,6 +117,53 @@ const HOSTILE = [
 ];
 const EXHAUSTING = ['[', '![', '>', '*a ', '**a ', '`a', '- ', '1. ', '    - ', '|', '<', '&', '#', '<b>', '[a](', '[a][', '~~', '_a', '\\', '"', 'a\n', '* a\n', '<a@', 'https://', '-', ' ', '\u00a0', '#a-', '.', '(', '<br>', '~', ':', '@', 'a.b/'].map((part) => [part, part.repeat(20_000).slice(0, 65_536)] as const);
 
+describe('tags and mentions as links', () => {
+  const links = { publicUrl: 'https://social.test', domains: ['social.test', 'chat.test'], here: new Set(['bob', 'al-ice']) };
+  const a = (url: string, text: string) => `<a href="https://social.test${url}" rel="nofollow noopener ugc">${text}</a>`;
+
+  test.each([
+    ['#Tag, and #Ärger.', `${a('/tags/tag', '#Tag')}, and ${a('/tags/%C3%A4rger', '#Ärger')}.`, []],
+    ['@bob, @BOB. (@al-ice)', `${a('/u/bob', '@bob')}, ${a('/u/bob', '@BOB')}. (${a('/u/al-ice', '@al-ice')})`, ['bob@social.test', 'al-ice@social.test']],
+    ['@bob@social.test. @bob@chat.test', `${a('/u/bob', '@bob@social.test')}. ${a('/u/bob', '@bob@chat.test')}`, ['bob@social.test']],
+    ['@nobody @nobody@social.test', '@nobody @nobody@social.test', []],
+    ['@Rom.eo@montague.example.', `${a('/people/rom.eo@montague.example', '@Rom.eo@montague.example')}.`, ['rom.eo@montague.example']],
+    ['@juliet@chat.test', a('/people/juliet@chat.test', '@juliet@chat.test'), ['juliet@chat.test']],
+    ['mail a@b.example, x@bob, @@bob, @bob@localhost', 'mail a@b.example, x@bob, @@bob, @bob@localhost', []],
+    ['`@bob #tag` [@bob](https://e.test/) https://e.test/@bob#tag', expect.not.stringContaining('social.test'), []],
+    ['**@bob**', `<strong>${a('/u/bob', '@bob')}</strong>`, ['bob@social.test']],
+  ])('%j', (markdown, expected, mentions) => {
+    const rendered = renderMarkdown(markdown, links);
+    expect(rendered.html.replace(/^<p>|<\/p>$/g, '')).toEqual(expected);
+    expect(rendered.mentions).toEqual(mentions);
+    expectClean(rendered.html);
+    expect(renderMarkdown(markdown).mentions).toEqual([]);
+  });
+
+  test('by @name without a host someone of another server means nobody here', () => {
+    expect(renderMarkdown('@bob @bob@social.test', { ...links, isForeign: true })).toMatchObject({ html: `<p>@bob ${a('/u/bob', '@bob@social.test')}</p>`, mentions: ['bob@social.test'] });
+  });
+
+  test('they are bounded in number and length, however they are nested', () => {
+    const many = renderMarkdown(Array.from({ length: 3_000 }, (_, n) => `#t${n % 40} @u${n % 40}@e.test`).join(' '), links);
+    expect(many.mentions).toHaveLength(20);
+    expect(many.tags).toHaveLength(30);
+    expect(many.html.match(/<a /g)).toHaveLength(100);
+    const deep = renderMarkdown(`${'>'.repeat(29)} @bob`, links);
+    expect(deep).toMatchObject({ mentions: ['bob@social.test'], html: expect.stringContaining('@bob') });
+    expectClean(deep.html);
+  });
+
+  test.each([...HOSTILE, '#"><script>alert(1)</script>', '@bob"onclick="alert(1)', '@bob@e.test"><img src=x onerror=alert(1)>', '@x@e.test/../../'])('%j with links comes out clean', (text) => {
+    expectClean(renderMarkdown(`${text} #tag @bob ${text}`, links).html);
+  });
+
+  test.each(['@', '#', '@a', '@a@', '@a.', '@bob ', '#a ', '@a@b.', '@a-'])('64 KiB of %j are read in good time', (part) => {
+    const before = performance.now();
+    renderMarkdown(part.repeat(65_536 / part.length), links);
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+});
+
 describe('hostile text', () => {
   test.each(HOSTILE)('%j as Markdown comes out clean', (text) => {
     expectClean(html(text));

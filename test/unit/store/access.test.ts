@@ -1,10 +1,18 @@
+import type { Account } from '../../../src/domain/account.js';
 import type { Audience } from '../../../src/domain/activity.js';
 import type { Guid } from '../../../src/domain/guid.js';
 import type { Viewer } from '../../../src/store/access.js';
 import { updateAccount } from '../../../src/store/accounts.js';
 import { addAspectMember, insertAspect } from '../../../src/store/aspects.js';
 import type { Store } from '../../../src/store/database.js';
-import { countVisiblePosts, findDeletedPost, findVisiblePost, listHomePosts, listVisiblePosts, updatePost } from '../../../src/store/posts.js';
+import { newGuid } from '../../../src/domain/guid.js';
+import { countVisibleComments, findVisibleComment, findVisibleCommentOfItem, insertComment, listVisibleComments } from '../../../src/store/comments.js';
+import { listShown } from '../../../src/store/notifications.js';
+import { countVisiblePosts, findDeletedPost, findVisiblePost, findVisiblePosts, listHomePosts, listTagged, listVisiblePosts, updatePost } from '../../../src/store/posts.js';
+import { countLikers, insertLike, listLikers } from '../../../src/store/reactions.js';
+import { setTags } from '../../../src/store/tags.js';
+import { activityStream, readPost } from '../../../src/services/stream.js';
+import { testContext, type TestContext } from '../../support/context.js';
 import { deliveryTargets, saveLeg, upsertSubscription } from '../../../src/store/xmpp.js';
 import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
@@ -38,6 +46,10 @@ describeStores((makeStore) => {
   let store: Store;
   let authorId: number;
   let posts: Record<Audience['to'], Guid>;
+  let ctx: TestContext;
+  /** Under each post a comment and a like of a bystander; of each a reshare of his. */
+  const comments = {} as Record<Audience['to'], Guid>;
+  const reshares = {} as Record<Audience['to'], Guid>;
   const viewers = new Map<string, Viewer>();
   /** An aspect of each viewer's own that the author is in. */
   const ownAspects = new Map<number, number>();
@@ -110,10 +122,34 @@ describeStores((makeStore) => {
     // Beside them: a post of somebody else, which no answer about the author may hold.
     const bystander = await makeAccount(store, 'bystander');
     await makePost(store, bystander.actor.id, { to: 'public' }, POSTED);
+    ctx = await testContext({}, store);
+    for (const to of AUDIENCES) {
+      const postGuid = posts[to];
+      const guid = (comments[to] = newGuid(AFTER));
+      const by = bystander.actor.id;
+      // As nobody may by the services: what is under a post must not depend on how it came there.
+      reshares[to] = (await makePost(store, by, { to: 'public' }, AFTER, { kind: 'reshare', reshareOf: postGuid, markdown: '', html: '' })).guid;
+      await store.transaction(async (tx) => {
+        await setTags(tx, postGuid, ['tag']);
+        await insertComment(tx, { guid, postGuid, authorId: by, itemId: guid, markdown: 'x', html: '<p>x</p>', createdAt: AFTER, editedAt: null, deletedAt: null });
+        await insertLike(tx, { postGuid, actorId: by, itemId: null, createdAt: AFTER });
+        for (const viewer of viewers.values()) {
+          if (viewer === 'anonymous') continue;
+          // Everybody has liked each post at a time when he could, and was told of the comment.
+          await insertLike(tx, { postGuid, actorId: viewer.actorId, itemId: null, createdAt: AFTER });
+          await tx.query('insert into notifications (owner_id, kind, by_id, post_guid, created_at, key) values (?, ?, ?, ?, ?, ?)', [viewer.actorId, 'mention', by, postGuid, AFTER, postGuid]);
+        }
+      });
+    }
   });
+  afterAll(() => ctx.close());
 
   /** The audiences whose post is among the guids. */
   const seen = (guids: Guid[]) => AUDIENCES.filter((to) => guids.includes(posts[to]));
+  const where = async (isSeen: (to: Audience['to']) => Promise<boolean>) => {
+    const found = await Promise.all(AUDIENCES.map(isSeen));
+    return AUDIENCES.filter((_, index) => found[index]);
+  };
   const guidsOf = (list: { guid: Guid }[]) => list.map(({ guid }) => guid);
   const idOf = (viewer: Viewer) => (viewer === 'anonymous' ? null : viewer.actorId);
 
@@ -129,6 +165,19 @@ describeStores((makeStore) => {
     home: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen(guidsOf(await listHomePosts(store, viewer.actorId, { limit: 10 })))),
     'home, of one aspect': async (viewer) =>
       viewer === 'anonymous' ? PATHS.find!(viewer) : seen(guidsOf(await listHomePosts(store, viewer.actorId, { limit: 10, aspectId: ownAspects.get(viewer.actorId)! }))),
+    'several by guid': async (viewer) => seen([...(await findVisiblePosts(store, viewer, AUDIENCES.map((to) => posts[to]))).keys()]),
+    'page of a tag': async (viewer) => seen(guidsOf(await listTagged(store, viewer, 'tag', { limit: 10 }))),
+    'my activity': async (viewer) =>
+      viewer === 'anonymous' ? PATHS.find!(viewer) : seen((await activityStream(ctx, { actorId: viewer.actorId } as Account, { limit: 50 })).map(({ post }) => post.guid)),
+    comments: (viewer) => where(async (to) => (await listVisibleComments(store, viewer, posts[to], { limit: 10 })).length === 1),
+    'count of comments': (viewer) => where(async (to) => (await countVisibleComments(store, viewer, posts[to])) === 1),
+    'one comment': (viewer) => where(async (to) => (await findVisibleComment(store, viewer, comments[to])) !== null),
+    'one item of the comments': (viewer) => where(async (to) => (await findVisibleCommentOfItem(store, viewer, posts[to], comments[to])) !== null),
+    likers: (viewer) => where(async (to) => (await listLikers(store, viewer, posts[to], 50)).length > 0),
+    'count of likers': (viewer) => where(async (to) => (await countLikers(store, viewer, posts[to])) > 0),
+    'root of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).root !== null),
+    'counts of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).counts.comments > 0),
+    notifications: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen((await listShown(store, viewer.actorId, { limit: 50 })).map(({ postGuid }) => postGuid!))),
     subscriptions: async (viewer) => {
       const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
       return AUDIENCES.filter((_, index) => targets[index]!.subscriptions.some(({ personId }) => personId === idOf(viewer)));
