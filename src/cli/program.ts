@@ -1,4 +1,5 @@
 // The command `dx`, apart from the process that runs it (main.ts). What a command needs is loaded when it runs, so that `dx --help` is quick.
+import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Config, HostPort } from '../config.js';
 import type { Account } from '../domain/account.js';
@@ -181,6 +182,16 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
       await restore(await config(), resolve(io.directory, file), (line) => io.err(`${line}\n`), config);
     });
 
+  program
+    .command('copy-database')
+    .description('copy a stopped installation’s database from SQLite into an empty PostgreSQL database, or back')
+    .argument('<from>', 'sqlite:FILE or postgres://…', parseDatabase)
+    .argument('<to>', 'postgres://… (without tables) or sqlite:FILE (a new one); PGPASSWORD keeps the password out of the arguments', parseDatabase)
+    .action(async (from: string, to: string) => {
+      const [{ copyDatabase }, { createLog }] = await Promise.all([import('./copy-database.js'), import('../log.js')]);
+      await copyDatabase(absolute(from, io.directory), absolute(to, io.directory), createLog('silent'), (line) => io.err(`${line}\n`));
+    });
+
   const account = program.command('account').description('accounts of people');
   account
     .command('create')
@@ -347,15 +358,21 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
         io.out(SNIPPETS[name](await config()));
       });
   }
-  for (const name of ['systemd', 'nginx'] as const) {
-    snippet
-      .command(name)
-      .description(`for ${name}`)
-      .action(async () => {
-        const { SERVICE_SNIPPETS } = await import('./service-snippets.js');
-        io.out(SERVICE_SNIPPETS[name](await config(), io.directory));
-      });
-  }
+  snippet
+    .command('systemd')
+    .description('for systemd')
+    .option('--roles', 'a unit for each role, each as many processes as wanted; needs PostgreSQL')
+    .action(async (options: { roles?: boolean }) => {
+      const { SERVICE_SNIPPETS, systemdRoles } = await import('./service-snippets.js');
+      io.out((options.roles ? systemdRoles : SERVICE_SNIPPETS.systemd)(await config(), io.directory));
+    });
+  snippet
+    .command('nginx')
+    .description('for nginx')
+    .action(async () => {
+      const { SERVICE_SNIPPETS } = await import('./service-snippets.js');
+      io.out(SERVICE_SNIPPETS.nginx(await config()));
+    });
 
   forEachCommand(program, (command) => command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err }).allowExcessArguments(false));
   return program;
@@ -417,6 +434,18 @@ function parseHostPort(text: string): HostPort {
   if (!match || Number(match[3]) < 1 || Number(match[3]) > 65_535) throw new InvalidArgumentError('Write HOST:PORT, for example 127.0.0.1:5222.');
   return { host: (match[1] ?? match[2])!, port: Number(match[3]) };
 }
+
+/** A database as copy-database has it: a plain path is an SQLite file. */
+function parseDatabase(text: string): string {
+  const isUrl = /^[a-z]+:/.test(text);
+  if (isUrl && (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(text) || text === 'sqlite::memory:' || (text.startsWith('postgres') && !URL.canParse(text)))) {
+    throw new InvalidArgumentError('Write sqlite:FILE or postgres://USER@HOST/DATABASE.');
+  }
+  return isUrl ? text : `sqlite:${text}`;
+}
+
+/** SQLite's file as seen from there. */
+const absolute = (url: string, directory: string): string => (url.startsWith('sqlite:') ? `sqlite:${resolve(directory, url.slice('sqlite:'.length))}` : url);
 
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 

@@ -1,6 +1,6 @@
 // Configuration to paste for what stands around the service: systemd, which runs it, and nginx, which speaks TLS for it.
 import path from 'node:path';
-import type { Config, HostPort } from '../config.js';
+import { type Config, ConfigError, type HostPort } from '../config.js';
 import { programFolder } from './snippets.js';
 
 /** @param directory where `.env` is: the service runs there */
@@ -14,7 +14,18 @@ const plain = (text: string): string => text.replaceAll('%', '%%');
 const word = (text: string): string => (/[\s"'\\;]/.test(text) ? `"${plain(text).replace(/["\\]/g, '\\$&')}"` : plain(text));
 const isWithin = (folder: string, files: string[]): boolean => files.some((file) => `${file}/`.startsWith(`${folder}/`));
 
-function systemd(config: Config, directory: string): string {
+interface Unit {
+  file: string;
+  description: string;
+  /** Of `dx`. */
+  command: string;
+  /** Lines of `Environment=`, stronger than `.env`. */
+  environment?: string[];
+  /** What the operator does with it, as comments. */
+  remarks: string[];
+}
+
+function unit(config: Config, directory: string, { file, description, command, environment = [], remarks }: Unit): string {
   const root = programFolder();
   const database = config.databaseUrl.startsWith('sqlite:') ? path.dirname(config.databaseUrl.slice('sqlite:'.length)) : null;
   const mails = config.mailUrl.startsWith('file:') ? config.mailUrl.slice('file:'.length) : null;
@@ -23,15 +34,10 @@ function systemd(config: Config, directory: string): string {
   const writable = [...new Set(written)].filter((folder) => !written.some((other) => other !== folder && isWithin(other, [folder])));
   const used = [...written, directory, root, process.execPath];
   const hasLowPort = [config.listen, config.authListen, config.metricsListen].some(({ port }) => port > 0 && port < 1024);
-  const exec = [process.execPath, path.join(root, 'bin', 'dx'), 'serve'].map((each) => word(each).replaceAll('$', '$$$$')).join(' ');
-  return `# diaspora-x under systemd. As root:
-#   adduser --system --group --no-create-home --home ${config.stateDir} ${USER}
-#   install -d -m 700 -o ${USER} -g ${USER} ${config.stateDir} && chown -R ${USER}: ${config.stateDir}
-# Save this as /etc/systemd/system/diaspora-x.service, then:
-#   systemctl daemon-reload && systemctl enable --now diaspora-x
-# The configuration is read from ${path.join(directory, '.env')}, which ${USER} must be able to read, and nobody else (it holds secrets).
+  const exec = [process.execPath, path.join(root, 'bin', 'dx'), command].map((each) => word(each).replaceAll('$', '$$$$')).join(' ');
+  return `${[`# /etc/systemd/system/${file}`, ...remarks].join('\n# ')}
 [Unit]
-Description=diaspora-x, social identities of ${plain(config.domain)}
+Description=${description} of ${plain(config.domain)}
 Wants=network-online.target
 After=network-online.target postgresql.service prosody.service ejabberd.service
 
@@ -42,7 +48,7 @@ NotifyAccess=all
 User=${USER}
 Group=${USER}
 WorkingDirectory=${plain(directory)}
-ExecStart=${exec}
+${environment.map((line) => `Environment=${line}\n`).join('')}ExecStart=${exec}
 Restart=on-failure
 RestartSec=2
 # A wrong configuration does not mend itself.
@@ -85,6 +91,54 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** As root, before any unit is started. */
+const preparation = (config: Config, directory: string): string => `# diaspora-x under systemd. As root:
+#   adduser --system --group --no-create-home --home ${config.stateDir} ${USER}
+#   install -d -m 700 -o ${USER} -g ${USER} ${config.stateDir} && chown -R ${USER}: ${config.stateDir}
+# The configuration is read from ${path.join(directory, '.env')}, which ${USER} must be able to read, and nobody else (it holds secrets).
+`;
+
+function systemd(config: Config, directory: string): string {
+  const remarks = ['systemctl daemon-reload && systemctl enable --now diaspora-x'];
+  return preparation(config, directory) + unit(config, directory, { file: 'diaspora-x.service', description: 'diaspora-x, social identities', command: 'serve', remarks });
+}
+
+/**
+ * The same with roles in processes of their own, each a template unit.
+ * @throws ConfigError on SQLite, which one process alone can serve
+ */
+export function systemdRoles(config: Config, directory: string): string {
+  if (config.databaseUrl.startsWith('sqlite:')) throw new ConfigError(['DX_DATABASE_URL is an SQLite file: roles in processes of their own need PostgreSQL (dx copy-database). For dx serve leave out --roles.']);
+  const { host } = config.listen;
+  const units: Unit[] = [
+    {
+      file: 'diaspora-x-web@.service',
+      description: 'diaspora-x pages and chat logins (%i)',
+      command: 'web',
+      environment: [`DX_LISTEN=${host}:%i`, 'DX_AUTH_LISTEN=127.0.0.1:1%i', 'DX_METRICS_LISTEN=127.0.0.1:2%i'],
+      remarks: [
+        'The instance is the port (four digits): systemctl enable --now diaspora-x-web@3000 diaspora-x-web@3001',
+        'Chat logins are checked at 127.0.0.1:13000, figures are at 127.0.0.1:23000, and so on: name them in the chat server and in the proxy.',
+      ],
+    },
+    {
+      file: 'diaspora-x-worker@.service',
+      description: 'diaspora-x worker %i',
+      command: 'worker',
+      environment: ['DX_METRICS_LISTEN=127.0.0.1:2400%i'],
+      remarks: ['The instance is a digit: systemctl enable --now diaspora-x-worker@1 diaspora-x-worker@2'],
+    },
+    {
+      file: 'diaspora-x-connector@.service',
+      description: 'diaspora-x connector %i',
+      command: 'connector',
+      environment: ['DX_METRICS_LISTEN=127.0.0.1:2500%i'],
+      remarks: ['One connects, others stand by: systemctl enable --now diaspora-x-connector@1 diaspora-x-connector@2'],
+    },
+  ];
+  return [preparation(config, directory), ...units.map((each) => unit(config, directory, each))].join('\n');
 }
 
 /** Where a proxy on this machine reaches the listener. */

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
 
 const TABLE = 'migrations';
@@ -31,6 +31,13 @@ export const isNewer = async (dataSource: DataSource): Promise<boolean> =>
  */
 export const migrate = async (dataSource: DataSource, transaction: 'all' | 'none'): Promise<string[]> =>
   (await dataSource.runMigrations({ transaction })).map((migration) => migration.name);
+
+/** Runs all of them on this connection, in the transaction that it is in. */
+export async function migrateWith(dataSource: DataSource, runner: QueryRunner): Promise<void> {
+  const executor = new MigrationExecutor(dataSource, runner);
+  executor.transaction = 'none';
+  await executor.executePendingMigrations();
+}
 
 export async function revert(dataSource: DataSource, transaction: 'all' | 'none'): Promise<string | null> {
   const last = (await executed(dataSource)).at(-1);

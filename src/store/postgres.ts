@@ -13,7 +13,7 @@ import { OpenTx } from './transactions.js';
 const TRIES = 4;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Any number, so long as no other program on this database takes it: who migrates holds it. */
-const MIGRATION_LOCK = 4_471_863;
+export const MIGRATION_LOCK = 4_471_863;
 
 const INT8 = 20;
 /** bigint as number: ours are milliseconds and counts, far below 2⁵³. pg gives text otherwise. */
@@ -45,15 +45,15 @@ async function queryOn(runner: QueryRunner, sql: string, params: readonly unknow
 
 const pause = (attempt: number) => new Promise((resolve) => setTimeout(resolve, 20 * 4 ** attempt * (0.5 + Math.random())));
 
-/** PostgreSQL by a pool; isolation is READ COMMITTED, which the lanes of jobs.ts rely on. */
-export async function openPostgres(url: string, log: Logger, poolSize: number): Promise<Store> {
+/** A pool of connections. @throws DomainError unavailable */
+export async function connectPostgres(url: string, log: Logger, poolSize: number, applicationName = 'diaspora-x'): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
     url,
     entities: schemas('postgres'),
     migrations,
     namingStrategy: new SnakeNaming(),
-    applicationName: 'diaspora-x',
+    applicationName,
     poolSize,
     poolErrorHandler: (err: unknown) => log.warn({ err }, 'lost a connection to the database'),
     // Compiling the stream's statement takes PostgreSQL half a second, running it some milliseconds.
@@ -61,10 +61,15 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
     installExtensions: false,
   });
   try {
-    await dataSource.initialize();
+    return await dataSource.initialize();
   } catch (error) {
     throw translateError(error);
   }
+}
+
+/** PostgreSQL by a pool; isolation is READ COMMITTED, which the lanes of jobs.ts rely on. */
+export async function openPostgres(url: string, log: Logger, poolSize: number): Promise<Store> {
+  const dataSource = await connectPostgres(url, log, poolSize);
   const notify = new PostgresNotifier(url, log);
 
   async function withRunner<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {

@@ -50,7 +50,8 @@ function queries(connection: Database.Database) {
   };
 }
 
-async function connect(options: Partial<BetterSqlite3DataSourceOptions> & { database: string }): Promise<DataSource> {
+/** One connection, as it is: the rest is for whoever asks for it. */
+export async function connectSqlite(options: Partial<BetterSqlite3DataSourceOptions> & { database: string }): Promise<DataSource> {
   return new DataSource({
     type: 'better-sqlite3',
     entities: schemas('sqlite'),
@@ -60,7 +61,7 @@ async function connect(options: Partial<BetterSqlite3DataSourceOptions> & { data
   }).initialize();
 }
 
-const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown as { databaseConnection: Database.Database }).databaseConnection;
+export const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown as { databaseConnection: Database.Database }).databaseConnection;
 
 /**
  * Two connections: one writes, in one transaction at a time (TypeORM would mix those that overlap, house.md §7); the other serves
@@ -74,14 +75,14 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   let writer: DataSource;
   let reader: DataSource;
   try {
-    writer = await connect({
+    writer = await connectSqlite({
       database,
       driver: WritingDatabase,
       timeout: BUSY_SLEEP_MS,
       enableWAL: true,
       prepareDatabase: (connection: Database.Database) => void connection.pragma(SYNCHRONOUS),
     });
-    reader = await connect({
+    reader = await connectSqlite({
       database,
       timeout: busyWaitMs, // readers wait only while a crashed WAL is recovered
       prepareDatabase: (connection: Database.Database) => void connection.pragma('query_only = ON'),

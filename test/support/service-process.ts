@@ -40,10 +40,20 @@ export interface Author {
   post(text: string, once?: string): Promise<string>;
 }
 
-/** Starts `dx serve` on SQLite and waits for "is ready". @throws Error with its output when it ends before */
-export async function startService(component: ComponentAddress, { chatDomain = '', env = {} }: { chatDomain?: string; env?: Record<string, string> } = {}): Promise<Service> {
-  const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-service-'));
+export interface ServiceOptions {
+  chatDomain?: string;
+  env?: Record<string, string>;
+  /** Roles of one installation have one database (`env`) and one state dir. */
+  command?: 'serve' | 'web' | 'worker' | 'connector';
+  /** Another one's; it is not removed then. */
+  stateDir?: string;
+}
+
+/** Starts `dx serve` on SQLite, or what the options say, and waits for "is ready". @throws Error with its output when it ends before */
+export async function startService(component: ComponentAddress, { chatDomain = '', env = {}, command = 'serve', stateDir: given }: ServiceOptions = {}): Promise<Service> {
+  const stateDir = given ?? mkdtempSync(path.join(tmpdir(), 'dx-service-'));
   const port = await freePort();
+  const metricsPort = await freePort();
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DX_')));
   const whole: NodeJS.ProcessEnv = {
     ...inherited,
@@ -53,7 +63,7 @@ export async function startService(component: ComponentAddress, { chatDomain = '
     DX_LISTEN: `127.0.0.1:${port}`,
     DX_PUBLIC_URL: `http://localhost:${port}`,
     DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`,
-    DX_METRICS_LISTEN: '127.0.0.1:0',
+    DX_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     DX_DATABASE_URL: `sqlite:${path.join(stateDir, 'test.sqlite')}`,
     DX_RATE_LIMITS: 'off',
     DX_LOG_LEVEL: 'warn',
@@ -86,9 +96,9 @@ export async function startService(component: ComponentAddress, { chatDomain = '
         },
       };
     },
-    readyz: async () => (await (await fetch(`${url}/readyz`)).json()) as ReadyReport,
+    readyz: async () => (await (await fetch(`${command === 'serve' || command === 'web' ? url : `http://127.0.0.1:${metricsPort}`}/readyz`)).json()) as ReadyReport,
     async start() {
-      const child = spawn(process.execPath, [MAIN, 'serve'], { env: whole, cwd: stateDir, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(process.execPath, [MAIN, command], { env: whole, cwd: stateDir, stdio: ['ignore', 'pipe', 'pipe'] });
       service.process = child;
       exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
       await new Promise<void>((resolve, reject) => {
@@ -112,7 +122,7 @@ export async function startService(component: ComponentAddress, { chatDomain = '
     },
     async destroy() {
       await service.kill();
-      rmSync(stateDir, { recursive: true, force: true });
+      if (given === undefined) rmSync(stateDir, { recursive: true, force: true });
     },
   };
   await service.start();

@@ -4,6 +4,7 @@ import type { Context } from '../../services/context.js';
 import { readPost } from '../../services/stream.js';
 import { aspectsOfMember } from '../../store/aspects.js';
 import type { LiveEvent } from '../../store/notify.js';
+import { listHomePosts } from '../../store/posts.js';
 import { findRelationship } from '../../store/relationships.js';
 import { readSession } from '../../store/sessions.js';
 import { sessionHash } from '../sessions.js';
@@ -18,6 +19,15 @@ const MOST_STREAMS = 8;
 export function eventRoutes(ctx: Context): express.Router {
   const router = express.Router();
   const open = new Map<number, Set<Response>>();
+  /** One page after another: after a restart of the database all of them ask at once. */
+  let asking: Promise<void> = Promise.resolve();
+  const tellMissed = (member: Member, sinceMs: number, tell: (event: LiveEvent) => Promise<void>): void => {
+    asking = asking
+      .then(async () => {
+        for (const event of await missedEvents(ctx, member, sinceMs)) await tell(event);
+      })
+      .catch((error) => ctx.log.warn({ err: error }, 'missed events not sent'));
+  };
 
   router.get('/events', (req, res) => {
     const member = memberOf(res);
@@ -27,24 +37,29 @@ export function eventRoutes(ctx: Context): express.Router {
 
     res.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
     res.flushHeaders();
-    res.write('retry: 5000\n\n');
+    res.write(`retry: 5000\n${timeMark(ctx)}\n\n`);
 
     const session = sessionHash(req.sessionID);
     const beat = setInterval(() => {
       readSession(ctx.store, session, ctx.now()).then(
-        (row) => (row === null ? res.end() : res.write(':\n\n')),
+        (row) => (row === null ? res.end() : res.write(`:\n${timeMark(ctx)}\n\n`)),
         (error) => ctx.log.warn({ err: error }, 'session of an event stream not read'),
       );
     }, BEAT_MS);
     beat.unref();
-    const off = ctx.store.notify.onEvent((event) => {
+    const tell = (event: LiveEvent): Promise<void> =>
       dataFor(ctx, member, event).then(
-        (data) => data && !res.writableEnded && res.write(`event: ${event.kind}\ndata: ${JSON.stringify(data)}\n\n`),
+        (data) => void (data && !res.writableEnded && res.write(`${timeMark(ctx)}\nevent: ${event.kind}\ndata: ${JSON.stringify(data)}\n\n`)),
         (error) => ctx.log.warn({ err: error }, 'live event not sent'),
       );
-    });
+    const off = [
+      ctx.store.notify.onEvent((event) => void tell(event)),
+      ctx.store.notify.onGap((sinceMs) => tellMissed(member, sinceMs, tell)),
+    ];
+    const last = readTimeMark(req.get('Last-Event-ID'));
+    if (last !== null) tellMissed(member, last, tell); // the connection was cut, or its process is no more
     res.on('close', () => {
-      off();
+      for (const forget of off) forget();
       clearInterval(beat);
       mine.delete(res);
       if (mine.size === 0) open.delete(member.account.id);
@@ -52,6 +67,21 @@ export function eventRoutes(ctx: Context): express.Router {
   });
 
   return router;
+}
+
+/** What the browser sends as Last-Event-ID when it connects again. */
+const timeMark = (ctx: Context): string => `id: ${ctx.now()}`;
+const readTimeMark = (text: string | undefined): number | null => (text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null);
+
+/** Clocks of processes and databases differ, and what was written a moment before may be told a moment after. Pages drop what they have by its id. */
+const SLACK_MS = 5_000;
+/** More is not told one by one. */
+const MOST_MISSED = 50;
+
+/** What would have been told since then. */
+async function missedEvents(ctx: Context, { account }: Member, sinceMs: number): Promise<LiveEvent[]> {
+  const posts = (await listHomePosts(ctx.store, account.actorId, { limit: MOST_MISSED })).filter((post) => post.createdAt >= sinceMs - SLACK_MS);
+  return posts.reverse().map((post): LiveEvent => ({ kind: 'post', actorId: post.authorId, guid: post.guid }));
 }
 
 /** What the event says to this person; null: nothing, it is not for them. */

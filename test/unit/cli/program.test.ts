@@ -244,6 +244,17 @@ describe('dx', () => {
       expect(out).toContain('\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n');
     });
 
+    test('systemd with roles: a unit each, with ports of its own; on SQLite there is none', async () => {
+      const { code, out } = await run(['snippet', 'systemd', '--roles'], { more: { DX_DATABASE_URL: 'postgres://dx:pa55word@127.0.0.1/dx' } });
+      expect(code).toBe(0);
+      const program = `${process.execPath} ${path.resolve(import.meta.dirname, '../../../bin/dx')}`;
+      for (const role of ['web', 'worker', 'connector']) expect(out).toContain(`\nExecStart=${program} ${role}\n`);
+      expect(out).toContain('# /etc/systemd/system/diaspora-x-web@.service');
+      for (const line of ['DX_LISTEN=127.0.0.1:%i', 'DX_AUTH_LISTEN=127.0.0.1:1%i', 'DX_METRICS_LISTEN=127.0.0.1:2400%i']) expect(out).toContain(`\nEnvironment=${line}\n`);
+      expect(out).not.toContain('pa55word');
+      expect((await run(['snippet', 'systemd', '--roles'])).code).toBe(78);
+    });
+
     test('nginx speaks TLS for the public address, sets whose address it is anew, and holds no event back', async () => {
       const { code, out } = await run(['snippet', 'nginx'], { more: { DX_LISTEN: '[::]:3300' } });
       expect(code).toBe(0);
