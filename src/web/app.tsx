@@ -3,15 +3,19 @@ import compression from 'compression';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import { DomainError } from '../domain/errors.js';
 import type { Context } from '../services/context.js';
+import { unreadCount } from '../services/notifications.js';
 import { actorOf } from '../services/stream.js';
 import { findAccount } from '../store/accounts.js';
 import { assetsRouter } from './assets.js';
 import { ErrorPage } from './pages/texts.js';
 import { fromHttpError, problemOf, retryAfter, STATUS, wantsJson } from './problem.js';
 import { sendPage } from './render.js';
+import { apiRoutes } from './routes/api.js';
 import { aspectRoutes } from './routes/aspects.js';
+import { commentRoutes } from './routes/comments.js';
 import { contactsRoutes } from './routes/contacts.js';
 import { eventRoutes } from './routes/events.js';
+import { notificationRoutes } from './routes/notifications.js';
 import { feedRoutes, peopleRoutes } from './routes/people.js';
 import { postRoutes } from './routes/posts.js';
 import { sessionRoutes } from './routes/session.js';
@@ -19,6 +23,7 @@ import { settingsRoutes } from './routes/settings.js';
 import { signUpRoutes } from './routes/signup.js';
 import { streamRoutes } from './routes/stream.js';
 import { textRoutes } from './routes/texts.js';
+import { unsubscribeRoutes } from './routes/unsubscribe.js';
 import { wellKnownRoutes } from './routes/well-known.js';
 import { cookies, csrf, ForgedRequest, isOwnOrigin, securityHeaders } from './security.js';
 import { cookieName, isHttps, prolong, sessions } from './sessions.js';
@@ -58,12 +63,12 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.use(compression({ filter: (req, res) => !String(res.getHeader('Content-Type')).startsWith('text/event-stream') && compression.filter(req, res) }));
   app.use(assetsRouter());
   app.get('/favicon.ico', (_req, res) => res.redirect(301, '/assets/img/mark.svg'));
-  app.get('/robots.txt', (_req, res) => void res.type('text').send('User-agent: *\nDisallow: /settings\nDisallow: /login\nDisallow: /confirm\nDisallow: /password\n'));
+  app.get('/robots.txt', (_req, res) => void res.type('text').send('User-agent: *\nDisallow: /settings\nDisallow: /unsubscribe\nDisallow: /login\nDisallow: /confirm\nDisallow: /password\n'));
 
   const forgery = csrf(ctx);
   app.use(cookies, visitWithoutSession(ctx));
   for (const router of routers) app.use(router);
-  app.use(wellKnownRoutes(ctx), feedRoutes(ctx));
+  app.use(wellKnownRoutes(ctx), apiRoutes(ctx), feedRoutes(ctx), unsubscribeRoutes(ctx));
 
   if (isHttps(ctx)) app.use(asSecure);
   app.use(sessions(ctx), visitOfSession(ctx, forgery.token));
@@ -71,7 +76,7 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.use('/posts', body(POST_BODY_BYTES));
   app.use(body(FORM_BODY_BYTES));
   app.use(forgery.protect);
-  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), eventRoutes(ctx), textRoutes());
+  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), eventRoutes(ctx), textRoutes());
 
   app.use(() => {
     throw new DomainError('not-found', stringsFor().errors['not-found'][1]!);
@@ -98,6 +103,7 @@ function visitWithoutSession(ctx: Context): RequestHandler {
     const visit: Visit = {
       account: null,
       actor: null,
+      unread: 0,
       path: req.method === 'GET' ? req.originalUrl : '/',
       theme: theme === 'light' || theme === 'dark' ? theme : null,
       t: stringsFor(),
@@ -119,7 +125,7 @@ function visitOfSession(ctx: Context, token: (req: express.Request, res: express
       const account = await findAccount(ctx.store, req.session.accountId);
       if (account?.state === 'active') {
         visit.account = account;
-        visit.actor = await actorOf(ctx, account);
+        [visit.actor, visit.unread] = await Promise.all([actorOf(ctx, account), unreadCount(ctx, account)]);
         prolong(ctx, req);
       } else {
         // Suspended or closed since: the session ends, and a new, empty one stands in for it during this request.

@@ -4,7 +4,8 @@ import { checkWebPassword, parseEmail, parseUsername } from '../domain/account.j
 import type { Audience } from '../domain/activity.js';
 import { parseAspectName } from '../domain/aspect.js';
 import { DomainError } from '../domain/errors.js';
-import { problemOf, STATUS, wantsJson } from './problem.js';
+import { NOTIFICATION_KINDS, type NotificationKind } from '../domain/notification.js';
+import { problemOf, retryAfter, STATUS, wantsJson } from './problem.js';
 import { type Strings, stringsFor } from './strings.js';
 
 /** What is wrong with a form, where, and what was typed (never passwords): enough to show it again. */
@@ -113,8 +114,16 @@ export function audienceTyped(body: unknown): Audience | undefined {
   return named.includes('') ? { to: 'aspects', aspectIds: [] } : undefined;
 }
 
-export const postForm = z.object({ text: z.string({ error: t.faults.twice }), audience, once: z.string().regex(/^[\w-]{1,64}$/, t.faults.missing).optional() });
+const once = z.string().regex(/^[\w-]{1,64}$/, t.faults.missing).optional();
+export const postForm = z.object({ text: z.string({ error: t.faults.twice }), audience, once });
 export const editForm = z.object({ text: z.string({ error: t.faults.twice }) });
+export const commentForm = z.object({ text: z.string({ error: t.faults.twice }), once });
+/** The one field for any address. `aspect`: the one that is to be ticked then. */
+export const lookUpForm = z.object({ address: text(), aspect: optional });
+export const actForm = z.object({ next: optional.catch(undefined) });
+export const readForm = z.object({ upTo: z.string().transform(rowId).nullish().catch(null) });
+const mail = z.enum(['off', 'digest', 'now'], t.faults.mail);
+export const notificationMailForm = z.object(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, mail])) as Record<NotificationKind, typeof mail>);
 export const defaultAudienceForm = z.object({
   audience: audience.transform((chosen, context) => {
     if (chosen) return chosen;
@@ -137,16 +146,16 @@ function typed(body: unknown): Record<string, string> {
 /**
  * Reads a form and does what it asks. What the visitor can mend comes back as faults, to be shown beside the fields;
  * programs that asked for JSON get the first fault as a problem instead.
- * @throws DomainError what a form cannot mend (not-found, gone, too-many …), and every fault for programs
+ * @param body the fields, when they came in the address
+ * @throws DomainError what a form cannot mend (not-found, gone …), and every fault for programs
  */
-export async function submit<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>): Promise<Faults | null> {
-  const faults = await faultsOf(req, schema, work);
+export async function submit<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>, body: unknown = req.body ?? {}): Promise<Faults | null> {
+  const faults = await faultsOf(req, schema, work, body);
   if (faults && wantsJson(req)) throw faults.error;
   return faults;
 }
 
-async function faultsOf<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>): Promise<(Faults & { error: DomainError }) | null> {
-  const body: unknown = req.body ?? {};
+async function faultsOf<S extends z.ZodType>(req: Request, schema: S, work: (form: z.output<S>) => Promise<void>, body: unknown): Promise<(Faults & { error: DomainError }) | null> {
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const list = parsed.error.issues.map((issue) => ({ field: String(issue.path[0] ?? ''), text: issue.message }));
@@ -158,8 +167,10 @@ async function faultsOf<S extends z.ZodType>(req: Request, schema: S, work: (for
     return null;
   } catch (error) {
     if (!(error instanceof DomainError) || (error.field === undefined && !MENDABLE.has(error.code))) throw error;
+    if (error.code === 'too-many') req.res?.set('Retry-After', retryAfter(error));
     return { status: problemOf(error).status, list: [{ field: error.field, text: error.message }], values: typed(body), error };
   }
 }
 
-const MENDABLE = new Set(['invalid', 'conflict', 'too-large']);
+/** What the visitor can mend, or send once more after a while: the form comes back with what was typed. */
+const MENDABLE = new Set(['invalid', 'conflict', 'too-large', 'too-many']);

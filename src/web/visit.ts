@@ -17,6 +17,8 @@ export interface Visit {
   actor: Actor | null;
   /** Path and query of the page, for coming back to it. */
   path: string;
+  /** How many notifications the account has not read. */
+  unread: number;
   theme: Theme | null;
   t: Strings;
   now: number;

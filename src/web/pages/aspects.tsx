@@ -5,10 +5,10 @@ import type { Entry } from '../../services/relationships.js';
 import { type Faults, faultOf } from '../forms.js';
 import { AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
-import { FaultSummary, Field, Help, Icon, Notice, PostForm } from '../views/parts.js';
+import { Back, FaultSummary, Field, Help, Icon, Notice, PostForm } from '../views/parts.js';
 import { SideText } from '../views/Side.js';
 import { useVisit } from '../visit.js';
-import { Who } from './contacts.js';
+import { Who } from '../views/Relation.js';
 
 const Side = () => {
   const { t } = useVisit();
@@ -18,15 +18,6 @@ const Side = () => {
     </SideText>
   );
 };
-
-const Back = ({ href, words }: { href: string; words: string }) => (
-  <div class="page-head page-head--back">
-    <a class="btn btn--quiet" href={href}>
-      <Icon name="back" />
-      {words}
-    </a>
-  </div>
-);
 
 /** All aspects, and one more. */
 export function AspectsPage({ aspects, notice, faults }: { aspects: AspectView[]; notice?: string; faults?: Faults }) {

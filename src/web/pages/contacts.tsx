@@ -1,24 +1,23 @@
-import type { ComponentChildren } from 'preact';
-import { handleOf, nameOf } from '../../domain/actor.js';
+import { nameOf } from '../../domain/actor.js';
 import type { AspectView } from '../../services/aspects.js';
 import type { Entry } from '../../services/relationships.js';
-import { OlderChoice } from '../views/AspectChips.js';
-import { type Faults, faultOf } from '../forms.js';
+import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { Avatar, FaultSummary, Field, Help, Icon, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
-import { OwnAddress, SideText } from '../views/Side.js';
-import { Action } from './person.js';
+import { FaultSummary, Icon, Notice, PostForm } from '../views/parts.js';
+import { Action, RelationWords, RequestActs, Who } from '../views/Relation.js';
+import { LookUp, OwnAddress, SideText } from '../views/Side.js';
 
 /** Which people: a number is an aspect. */
-export type ContactsView = 'all' | 'followers' | 'blocked' | number;
+export type ContactsView = 'all' | 'followers' | 'blocked' | 'muted' | number;
 
 interface ContactsProps {
   requests: Entry[];
   contacts: Entry[];
   followers: Entry[];
   blocked: Entry[];
+  muted: Entry[];
   aspects: AspectView[];
   view: ContactsView;
   /** The aspect that is chosen in the form. */
@@ -27,14 +26,15 @@ interface ContactsProps {
   faults?: Faults;
 }
 
-export function ContactsPage({ requests, contacts, followers, blocked, aspects, view, into, notice, faults }: ContactsProps) {
+export function ContactsPage({ requests, contacts, followers, blocked, muted, aspects, view, into, notice, faults }: ContactsProps) {
   const { t, account } = useVisit() as Member;
   const inAspect = (id: number) => contacts.filter((entry) => entry.aspectIds.includes(id));
-  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, blocked }[view];
+  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, blocked, muted }[view];
   const tabs = [
     { id: 'all', href: '/contacts', words: t.contacts.all, count: contacts.length },
     ...aspects.map(({ id, name, members }) => ({ id, href: `/contacts?aspect=${id}`, words: name, count: members })),
     { id: 'followers', href: '/contacts?only=followers', words: t.contacts.followMe, count: followers.length },
+    ...(muted.length > 0 || view === 'muted' ? [{ id: 'muted', href: '/contacts?only=muted', words: t.contacts.mutedTab, count: muted.length }] : []),
     { id: 'blocked', href: '/contacts?only=blocked', words: t.contacts.blockedTab, count: blocked.length },
   ];
   return (
@@ -65,20 +65,17 @@ export function ContactsPage({ requests, contacts, followers, blocked, aspects, 
           <h2 id="req">{t.contacts.requests(requests.length)}</h2>
           <ul class="people">
             {requests.map((entry) => (
-              <Request key={entry.id} entry={entry} />
+              <li key={entry.id}>
+                <Who entry={entry} />
+                <RequestActs id={entry.id} />
+              </li>
             ))}
           </ul>
         </section>
       )}
       <section class="sheet" aria-labelledby="add">
         <h2 id="add">{t.contacts.add}</h2>
-        <PostForm action="/contacts" class={aspects.length > 0 ? 'inline-form inline-form--3' : 'inline-form'}>
-          <Field name="address" label={t.contacts.address} help={t.contacts.addressHelp} faults={faults} autocomplete="off" plain inline />
-          {aspects.length > 0 && <AspectField aspects={aspects} into={into?.id} error={faultOf(faults, 'aspect')} />}
-          <button class="btn btn--main">{t.contacts.addButton}</button>
-          <Help of="address">{t.contacts.addressHelp}</Help>
-          <OlderChoice words={t.contacts.older} help={t.contacts.olderHelp} />
-        </PostForm>
+        <LookUp aspects={aspects} into={into?.id} faults={faults} />
       </section>
       <section aria-labelledby="all">
         <h2 class="sr" id="all">
@@ -108,35 +105,13 @@ export function ContactsPage({ requests, contacts, followers, blocked, aspects, 
   );
 }
 
-const AspectField = ({ aspects, into, error }: { aspects: AspectView[]; into: number | undefined; error: string | undefined }) => {
-  const { t } = useVisit();
-  return (
-    <div class={error ? 'field field--bad' : 'field'}>
-      <label for="aspect">{t.contacts.aspect}</label>
-      {error && (
-        <p class="field__error" id="aspect-error">
-          <Icon name="warning" />
-          <span>{error}</span>
-        </p>
-      )}
-      <select id="aspect" name="aspect" aria-describedby={error ? 'aspect-error' : undefined}>
-        <option value="">{t.contacts.noAspect}</option>
-        {aspects.map(({ id, name }) => (
-          <option key={id} value={id} selected={id === into}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </div>
-  );
-};
-
 const Empty = ({ view }: { view: ContactsView }) => {
   const { t } = useVisit();
   const [heading, text] = {
     all: [t.contacts.emptyAll, t.contacts.emptyAllText],
     followers: [t.contacts.emptyFollowers, t.contacts.emptyFollowersText],
     blocked: [t.contacts.emptyBlocked, t.contacts.emptyBlockedText],
+    muted: [t.contacts.emptyMuted, t.contacts.emptyMutedText],
     aspect: [t.aspects.nobody, t.aspects.nobodyText],
   }[typeof view === 'number' ? 'aspect' : view] as [string, string];
   return (
@@ -147,76 +122,15 @@ const Empty = ({ view }: { view: ContactsView }) => {
   );
 };
 
-export const Who = ({ entry: { other }, children }: { entry: Entry; children?: ComponentChildren }) => (
-  <>
-    <Avatar actor={other} />
-    <div class="people__who">
-      <PersonLink actor={other} />
-      <p class="from">
-        <span>{handleOf(other)}</span>
-        <Net actor={other} />
-      </p>
-      {children}
-    </div>
-  </>
-);
-
-function Request({ entry }: { entry: Entry }) {
-  const { t } = useVisit();
-  return (
-    <li>
-      <Who entry={entry} />
-      <PostForm action={`/contacts/${entry.id}/accept`} class="people__acts">
-        <button class="btn btn--main" name="follow" value="yes">
-          {t.contacts.acceptFollow}
-        </button>
-        <button class="btn">{t.contacts.accept}</button>
-        <button class="btn btn--quiet" formAction={`/contacts/${entry.id}/reject`}>
-          {t.contacts.refuse}
-        </button>
-        <button class="btn btn--quiet bad" formAction={`/contacts/${entry.id}/block`}>
-          {t.contacts.block}
-        </button>
-      </PostForm>
-    </li>
-  );
-}
-
 function Person({ entry, aspects }: { entry: Entry; aspects: AspectView[] }) {
   const { t } = useVisit();
   const { id, other, relationship } = entry;
-  const { follower, following, addedAt, blockedAt } = relationship;
+  const { follower, addedAt, blockedAt, mutedAt } = relationship;
   return (
     <li>
       <Who entry={entry}>
         <p class="people__state">
-          {blockedAt !== null ? (
-            <span class="tag">
-              <Icon name="lock" />
-              {t.contacts.blockedState}
-            </span>
-          ) : follower === 'on' && following === 'on' ? (
-            <span class="tag tag--plain">
-              <Icon name="reshare" />
-              {t.contacts.mutual}
-            </span>
-          ) : (
-            <>
-              {following === 'on' && (
-                <span class="tag tag--plain">
-                  <Icon name="check" />
-                  {t.contacts.following}
-                </span>
-              )}
-              {following === 'asked' && (
-                <span class="tag">
-                  <Icon name="clock" />
-                  {t.contacts.asked}
-                </span>
-              )}
-              {follower === 'on' && <span class="tag tag--on">{t.contacts.followsYou}</span>}
-            </>
-          )}
+          <RelationWords relationship={relationship} />
           {aspects
             .filter((aspect) => entry.aspectIds.includes(aspect.id))
             .map((aspect) => (
@@ -238,7 +152,7 @@ function Person({ entry, aspects }: { entry: Entry; aspects: AspectView[] }) {
               <input type="hidden" name="address" value={entry.address} />
               <button class="btn btn--quiet">
                 <Icon name="add-person" />
-                {t.contacts.addBack}
+                {follower === 'on' ? t.contacts.addBack : t.person.follow(nameOf(other))}
               </button>
             </PostForm>
           )}
@@ -250,6 +164,7 @@ function Person({ entry, aspects }: { entry: Entry; aspects: AspectView[] }) {
           )}
           {addedAt !== null && <Action id={id} action="remove" words={t.contacts.stop} icon="cross" />}
           {follower === 'on' && <Action id={id} action="reject" words={t.contacts.endFollowing} icon="cross" />}
+          {blockedAt === null && <Action id={id} action={mutedAt === null ? 'mute' : 'unmute'} words={mutedAt === null ? t.contacts.mute : t.contacts.unmute} icon="eye" />}
           {blockedAt === null ? <Action id={id} action="block" words={t.contacts.block} icon="lock" bad /> : <Action id={id} action="unblock" words={t.contacts.unblock} icon="lock" />}
         </div>
       </details>

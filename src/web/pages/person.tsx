@@ -1,4 +1,3 @@
-import type { Account } from '../../domain/account.js';
 import { type Actor, handleOf, nameOf } from '../../domain/actor.js';
 import type { Relationship } from '../../domain/relationship.js';
 import type { AspectView } from '../../services/aspects.js';
@@ -6,13 +5,22 @@ import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { AspectChips, AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
-import { Address, Avatar, Icon, monthOf, PostForm } from '../views/parts.js';
+import { Address, Avatar, Icon, Mark, monthOf, Net, Notice, pageOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
+import { Action, RelationWords, RequestActs } from '../views/Relation.js';
 import { Older } from './stream.js';
+
+/** How far we have come in asking another server about someone. */
+export interface Fetching {
+  isFetching: boolean;
+  /** Why it did not work, in a sentence. */
+  error: string | null;
+}
 
 interface PersonProps {
   actor: Actor;
-  account: Account;
+  /** Since when they are here; null: people of other servers. */
+  since: number | null;
   posts: PostView[];
   count: number;
   olderThan: string | null;
@@ -21,90 +29,154 @@ interface PersonProps {
   /** The looker's aspects, and those that this person is in. */
   aspects: AspectView[];
   aspectIds: readonly number[];
+  /** People of other servers, for those who are logged in. */
+  fetching?: Fetching | null;
+  /** The looker is asked whether they mean it. */
+  ask?: 'block' | undefined;
+  notice?: string | undefined;
 }
 
-export function PersonPage({ actor, account, posts, count, olderThan, relationship, aspects, aspectIds }: PersonProps) {
-  const { t, account: own, site } = useVisit();
+export function PersonPage({ actor, since, posts, count, olderThan, relationship, aspects, aspectIds, fetching = null, ask, notice }: PersonProps) {
+  const { t, account: own } = useVisit();
   const name = nameOf(actor);
   const isOwn = own?.actorId === actor.id;
-  const feed = `/u/${actor.username}/feed.atom`;
+  const path = pageOf(actor);
+  const isBlocked = relationship?.blockedAt != null;
   return (
     <AppPage
       title={name}
       tab={isOwn ? 'me' : null}
-      alternates={[
-        { type: 'application/atom+xml', href: feed, title: name },
-        { type: 'application/activity+json', href: `/u/${actor.username}` },
-      ]}
-      side={
-        <section aria-labelledby="s-follow">
-          <h2 id="s-follow">{t.person.followHeading}</h2>
+      alternates={
+        actor.isLocal
+          ? [
+              { type: 'application/atom+xml', href: `${path}/feed.atom`, title: name },
+              { type: 'application/activity+json', href: path },
+            ]
+          : []
+      }
+      side={<Side actor={actor} />}
+    >
+      {notice && <Notice>{notice}</Notice>}
+      {ask === 'block' && relationship && !isBlocked && (
+        <section class="sheet sheet--warm" aria-labelledby="ask">
+          <h2 id="ask">{t.person.blockTitle(name)}</h2>
           <div class="stack">
-            <p class="small quiet">{t.person.followChat}</p>
-            <p class="address">
-              <Address local={actor.username} domain={site.domain} copy={t.person.copy} icon />
-            </p>
-            <p class="small quiet">
-              {t.person.followFeed} <a href={feed}>{t.person.followFeedLink}</a>.
-            </p>
+            <p>{t.person.blockText(name)}</p>
+            <div class="row">
+              <Action id={actor.id} action="block" words={t.person.block} icon="cross" bad plain next={path} />
+              <a class="btn btn--quiet" href={path}>
+                {t.person.cancel}
+              </a>
+            </div>
           </div>
         </section>
-      }
-    >
+      )}
       <section class="sheet person" aria-labelledby="name">
         <div class="person__body">
           <div class="person__top">
             <Avatar actor={actor} size={104} class="avatar avatar--xl" />
-            {relationship && (
-              <details class="menu">
-                <summary class="btn btn--icon" title={t.post.more}>
-                  <Icon name="more" large />
-                  <span class="sr">{t.person.more(name)}</span>
-                </summary>
-                <div class="menu__list">
-                  <Action id={actor.id} action={relationship.blockedAt === null ? 'block' : 'unblock'} words={relationship.blockedAt === null ? t.person.block : t.person.unblock} icon="lock" bad={relationship.blockedAt === null} />
-                </div>
-              </details>
-            )}
+            {relationship && <More actor={actor} relationship={relationship} />}
           </div>
-          <div>
+          <div class="person__who">
             <h1 id="name">{name}</h1>
             <p class="row">
               <span class="quiet">{handleOf(actor)}</span>
-              {relationship?.follower === 'on' && <span class="tag tag--on">{t.person.followsYou}</span>}
-              {relationship?.blockedAt != null && <span class="tag">{t.person.blocked}</span>}
+              <Net actor={actor} />
+              {relationship && <RelationWords relationship={relationship} />}
             </p>
           </div>
-          {actor.profile.summary && <Lines text={actor.profile.summary} />}
-          <p class="about">
-            <span>
-              <b>{count}</b> {isOwn ? t.person.postsOwn(count) : t.person.posts(count)}
-            </span>
-            <span>{t.person.since(monthOf(account.confirmedAt ?? account.createdAt, t.locale))}</span>
-          </p>
+          <div class="person__text">{actor.profile.summary && <Lines text={actor.profile.summary} />}</div>
+          {!isBlocked && (
+            <p class="about">
+              <span>
+                <b>{count}</b> {isOwn ? t.person.postsOwn(count) : t.person.posts(count)}
+              </span>
+              {since !== null && <span>{t.person.since(monthOf(since, t.locale))}</span>}
+            </p>
+          )}
+          {relationship?.follower === 'asked' && <RequestActs id={actor.id} next={path} />}
           <Follow actor={actor} relationship={relationship} isOwn={isOwn} aspects={aspects} aspectIds={aspectIds} />
         </div>
       </section>
+      {fetching && <Progress actor={actor} fetching={fetching} />}
       <h2 class="sr">{t.person.postsBy(name)}</h2>
-      {posts.length === 0 ? (
-        <section class="sheet empty" aria-labelledby="empty">
-          <h2 id="empty">{t.person.none}</h2>
-          <p>{isOwn ? t.person.noneOwn : t.person.noneText(name)}</p>
-          {isOwn && (
-            <a class="btn btn--main" href="/#text">
-              {t.person.noneOwnButton}
-            </a>
-          )}
-        </section>
-      ) : (
-        <div class="feed">
-          {posts.map((view) => (
-            <PostCard key={view.post.guid} view={view} level={3} />
-          ))}
-        </div>
-      )}
-      {olderThan && <Older href={`/u/${actor.username}?older=${olderThan}`} />}
+      <div class="person__posts">
+        {posts.length === 0 ? (
+          !isBlocked && <Nothing name={name} isOwn={isOwn} isLocal={actor.isLocal} isFetching={fetching?.isFetching ?? false} />
+        ) : (
+          <div class="feed">
+            {posts.map((view) => (
+              <PostCard key={view.post.guid} view={view} level={3} />
+            ))}
+          </div>
+        )}
+      </div>
+      {olderThan ? <Older href={`${path}?older=${olderThan}`} /> : !actor.isLocal && posts.length > 0 && <p class="older small">{t.person.onlyHere(name)}</p>}
     </AppPage>
+  );
+}
+
+function Side({ actor }: { actor: Actor }) {
+  const { t, site } = useVisit();
+  const name = nameOf(actor);
+  if (!actor.isLocal) {
+    return (
+      <section aria-labelledby="s-from">
+        <h2 id="s-from">{t.person.where(name)}</h2>
+        <ul class="three">
+          <li>
+            <Mark name="net-chat" />
+            <p>{t.person.whereText(name, actor.domain)}</p>
+          </li>
+        </ul>
+      </section>
+    );
+  }
+  return (
+    <section aria-labelledby="s-follow">
+      <h2 id="s-follow">{t.person.followHeading}</h2>
+      <div class="stack">
+        <p class="small quiet">{t.person.followChat}</p>
+        <p class="address">
+          <Address local={actor.username} domain={site.domain} copy={t.person.copy} icon />
+        </p>
+        <p class="small quiet">
+          {t.person.followFeed} <a href={`/u/${actor.username}/feed.atom`}>{t.person.followFeedLink}</a>.
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function More({ actor, relationship: { blockedAt, mutedAt, follower } }: { actor: Actor; relationship: Relationship }) {
+  const { t } = useVisit();
+  const path = pageOf(actor);
+  const isMuted = mutedAt !== null;
+  return (
+    <details class="menu">
+      <summary class="btn btn--icon" title={t.post.more}>
+        <Icon name="more" large />
+        <span class="sr">{t.person.more(nameOf(actor))}</span>
+      </summary>
+      <div class="menu__list">
+        {!actor.isLocal && (
+          <a class="btn btn--quiet" href={`xmpp:${encodeURI(handleOf(actor))}?message`}>
+            <Icon name="comment" />
+            {t.person.writeChat}
+          </a>
+        )}
+        {blockedAt === null && <Action id={actor.id} action={isMuted ? 'unmute' : 'mute'} words={isMuted ? t.person.unmute : t.person.mute} icon="eye" next={path} />}
+        {follower === 'on' && <Action id={actor.id} action="reject" words={t.person.endFollowing} icon="cross" next={path} />}
+        {blockedAt === null ? (
+          <a class="btn btn--quiet bad" href={`${path}?ask=block`}>
+            <Icon name="lock" />
+            {t.person.block}
+          </a>
+        ) : (
+          <Action id={actor.id} action="unblock" words={t.person.unblock} icon="lock" next={path} />
+        )}
+      </div>
+    </details>
   );
 }
 
@@ -141,45 +213,73 @@ function Follow({ actor, relationship, isOwn, aspects, aspectIds }: Pick<PersonP
       </p>
     );
   }
-  if (relationship.blockedAt !== null) return null;
+  if (relationship.blockedAt !== null) {
+    return (
+      <div class="stack">
+        <p class="quiet">{t.person.blockedText(name)}</p>
+        <Action id={actor.id} action="unblock" words={t.person.unblock} plain next={pageOf(actor)} />
+      </div>
+    );
+  }
+  const muted = relationship.mutedAt !== null && <p class="small quiet">{t.person.mutedText(name)}</p>;
   if (relationship.addedAt !== null) {
     return (
       <>
-        <div class="row">
-          <span class="tag tag--plain">
-            <Icon name={relationship.following === 'on' ? 'check' : 'clock'} />
-            {relationship.following === 'on' ? t.person.following : t.person.asked}
-          </span>
-          <Action id={actor.id} action="remove" words={t.person.stop} plain />
-        </div>
+        {muted}
+        <Action id={actor.id} action="remove" words={t.person.stop} plain next={pageOf(actor)} />
         <AspectsForm id={actor.id} name={name} aspects={aspects} ticked={aspectIds} from="person" />
       </>
     );
   }
   return (
-    <PostForm action="/contacts" class="person__follow">
-      <input type="hidden" name="address" value={handleOf(actor)} />
-      <input type="hidden" name="from" value="person" />
-      <AspectChips aspects={aspects} ticked={[]} legend={t.aspects.legend(name)} />
-      <OlderChoice words={t.contacts.older} help={t.contacts.olderHelp} />
-      <div class="row">
-        <button class="btn btn--main">
-          <Icon name="add-person" />
-          {t.person.follow(name)}
-        </button>
-        <span class="small quiet">{t.person.followHelp(name)}</span>
-      </div>
-    </PostForm>
+    <>
+      {muted}
+      <PostForm action="/contacts" class="person__follow">
+        <input type="hidden" name="address" value={handleOf(actor)} />
+        <input type="hidden" name="from" value="person" />
+        <AspectChips aspects={aspects} ticked={aspectIds} legend={t.aspects.legend(name)} />
+        <OlderChoice words={t.contacts.older} help={t.contacts.olderHelp} />
+        <div class="row">
+          <button class="btn btn--main">
+            <Icon name="add-person" />
+            {t.person.follow(name)}
+          </button>
+          <span class="small quiet">{t.person.followHelp(name)}</span>
+        </div>
+      </PostForm>
+    </>
   );
 }
 
-/** A button that does one thing to a relationship. */
-export const Action = ({ id, action, words, icon, bad = false, plain = false }: { id: number; action: string; words: string; icon?: string; bad?: boolean; plain?: boolean }) => (
-  <PostForm action={`/contacts/${id}/${action}`}>
-    <button class={`btn${plain ? '' : ' btn--quiet'}${bad ? ' bad' : ''}`}>
-      {icon && <Icon name={icon} />}
-      {words}
-    </button>
-  </PostForm>
-);
+/** What another server has not told us yet. Without a script, the link looks again; with one, these parts of the page change by themselves. */
+function Progress({ actor, fetching: { isFetching, error } }: { actor: Actor; fetching: Fetching }) {
+  const { t } = useVisit();
+  return (
+    <div class="person__progress" role="status" data-person={isFetching ? actor.id : undefined}>
+      {(isFetching || error !== null) && (
+        <p class="note">
+          <Icon name={isFetching ? 'clock' : 'warning'} />
+          <span>
+            {isFetching ? t.person.fetching(actor.domain) : `${t.person.fetchFailed(actor.domain)} ${error}`} <a href={pageOf(actor)}>{t.person.again}</a>
+          </span>
+        </p>
+      )}
+    </div>
+  );
+}
 
+function Nothing({ name, isOwn, isLocal, isFetching }: { name: string; isOwn: boolean; isLocal: boolean; isFetching: boolean }) {
+  const { t } = useVisit();
+  const text = isOwn ? t.person.noneOwn : isLocal ? t.person.noneText(name) : isFetching ? t.person.remoteNoneFetching : t.person.remoteNoneText(name);
+  return (
+    <section class="sheet empty" aria-labelledby="empty">
+      <h2 id="empty">{isLocal ? t.person.none : t.person.remoteNone}</h2>
+      <p>{text}</p>
+      {isOwn && (
+        <a class="btn btn--main" href="/#text">
+          {t.person.noneOwnButton}
+        </a>
+      )}
+    </section>
+  );
+}

@@ -1,58 +1,105 @@
-import { nameOf } from '../../domain/actor.js';
+import { type Actor, nameOf } from '../../domain/actor.js';
 import type { PostView } from '../../services/stream.js';
 import { type Faults, faultOf } from '../forms.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { FaultSummary, Icon, pageOf, PostForm, startingBreak } from '../views/parts.js';
+import { Comments, type CommentsPart } from '../views/Comments.js';
+import { Avatar, Back, FaultSummary, Icon, Notice, pageOf, PostForm, startingBreak } from '../views/parts.js';
 import { AudienceMark, PostCard } from '../views/PostCard.js';
 
-const Back = ({ href, words, heading }: { href: string; words: string; heading: string }) => (
-  <div class="page-head page-head--back">
-    <h1 class="sr">{heading}</h1>
-    <a class="btn btn--quiet" href={href}>
-      <Icon name="back" />
-      {words}
-    </a>
-  </div>
-);
+interface PostProps {
+  view: PostView;
+  /** Of a reshare, those of its root; null when that is not there. */
+  comments: CommentsPart | null;
+  likers: { actors: Actor[]; count: number };
+  /** For the author of a post that is not for everyone: who can see it now. */
+  audience: { people: Actor[]; count: number } | null;
+  notice?: string | undefined;
+}
 
-export function PostPage({ view }: { view: PostView }) {
+export function PostPage({ view, comments, likers, audience, notice }: PostProps) {
   const { t, account } = useVisit();
   const { post, author } = view;
   const name = nameOf(author);
-  const own = account?.actorId === author.id;
-  const who = {
-    public: t.post.whoPublic,
-    contacts: own ? t.post.whoOwnContacts : t.post.whoContacts,
-    aspects: !view.aspectNames ? t.post.whoLimited : view.aspectNames.length > 0 ? t.post.whoOwnAspects(view.aspectNames) : t.post.whoOnlyYou,
-    people: t.post.whoPeople,
-  }[post.audience.to];
   const path = `/posts/${post.guid}`;
+  const root = post.kind === 'reshare' ? view.root : null;
+  const heading = root ? t.post.resharedOf(nameOf(root.author)) : t.post.heading(name);
   return (
     <AppPage
-      title={t.post.title(name, post.title || t.post.heading(name))}
+      title={t.post.title(name, post.title || heading)}
+      faulty={!!comments?.faults}
       tab={null}
       alternates={[
         { type: 'application/activity+json', href: path },
         { type: 'application/atom+xml', href: path },
       ]}
       side={
-        <section aria-labelledby="s-who">
-          <h2 id="s-who">{t.post.whoHeading}</h2>
-          <div class="stack small">
-            <p>
-              <AudienceMark audience={post.audience} names={view.aspectNames} />
-            </p>
-            <p class="quiet">{who}</p>
-          </div>
-        </section>
+        <>
+          <WhoCanSee view={view} audience={audience} />
+          {likers.count > 0 && <Likers {...likers} />}
+        </>
       }
     >
-      <Back href={account ? '/' : (pageOf(author) ?? '/')} words={account ? t.post.back : t.post.backTo(name)} heading={t.post.heading(name)} />
+      <Back href={account ? '/' : pageOf(author)} words={account ? t.post.back : t.post.backTo(name)} heading={heading} />
+      {notice && <Notice>{notice}</Notice>}
+      <FaultSummary faults={comments?.faults} ids={{ text: 'comment' }} />
       <PostCard view={view} alone />
+      {comments && <Comments view={root ?? view} part={comments} />}
     </AppPage>
   );
 }
+
+function WhoCanSee({ view: { post, author, aspectNames }, audience }: Pick<PostProps, 'view' | 'audience'>) {
+  const { t, account } = useVisit();
+  const own = account?.actorId === author.id;
+  const who = {
+    public: t.post.whoPublic,
+    contacts: own ? t.post.whoOwnContacts : t.post.whoContacts,
+    aspects: !aspectNames ? t.post.whoLimited : aspectNames.length > 0 ? t.post.whoOwnAspects(aspectNames) : t.post.whoOnlyYou,
+    people: t.post.whoPeople,
+  }[post.audience.to];
+  return (
+    <section aria-labelledby="s-who">
+      <h2 id="s-who">{t.post.whoHeading}</h2>
+      <div class="stack small">
+        <p>
+          <AudienceMark audience={post.audience} names={aspectNames} />
+        </p>
+        <p class="quiet">{who}</p>
+        {audience && (
+          <>
+            <p class="quiet">{audience.people.length < audience.count ? t.post.whoNowSome(audience.people.length, audience.count) : t.post.whoNow(audience.count)}</p>
+            {audience.people.length > 0 && <Faces actors={audience.people} />}
+            <p class="quiet">{t.post.whoThen}</p>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}
+
+const Likers = ({ actors, count }: PostProps['likers']) => {
+  const { t } = useVisit();
+  return (
+    <section aria-labelledby="s-like">
+      <h2 id="s-like">{t.post.likedBy(count)}</h2>
+      <Faces actors={actors} />
+      {count > actors.length && <p class="small quiet">{t.post.likedByMore(count - actors.length)}</p>}
+    </section>
+  );
+};
+
+/** People by their pictures alone; their names are for those who do not see these, and in the title. */
+const Faces = ({ actors }: { actors: Actor[] }) => (
+  <p class="faces">
+    {actors.map((actor) => (
+      <a key={actor.id} href={pageOf(actor)} title={nameOf(actor)}>
+        <Avatar actor={actor} size={32} class="avatar avatar--s" />
+        <span class="sr">{nameOf(actor)}</span>
+      </a>
+    ))}
+  </p>
+);
 
 export function EditPage({ view: { post, aspectNames }, faults }: { view: PostView; faults?: Faults }) {
   const { t, account } = useVisit();
@@ -60,6 +107,7 @@ export function EditPage({ view: { post, aspectNames }, faults }: { view: PostVi
   const path = `/posts/${post.guid}`;
   return (
     <AppPage title={t.composer.edit} faulty={!!faults} tab={null}>
+      <Back href={path} words={t.comments.back} />
       <div class="page-head">
         <h1>{t.composer.edit}</h1>
       </div>
@@ -101,6 +149,7 @@ export function DeletePage({ view }: { view: PostView }) {
   const path = `/posts/${view.post.guid}`;
   return (
     <AppPage title={t.post.deleteTitle} tab={null}>
+      <Back href={path} words={t.comments.back} />
       <div class="page-head">
         <h1>{t.post.deleteTitle}</h1>
         <p>{t.post.deleteText}</p>

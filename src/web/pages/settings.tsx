@@ -1,22 +1,23 @@
 import type { ComponentChildren } from 'preact';
 import type { AppPassword } from '../../domain/account.js';
 import type { Audience } from '../../domain/activity.js';
+import { NOTIFICATION_KINDS, type NotificationKind, type NotificationMail } from '../../domain/notification.js';
 import type { AspectView } from '../../services/aspects.js';
 import { type Faults, faultOf } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AudienceChoice } from '../views/AudienceChoice.js';
 import { AppPage } from '../views/Layout.js';
-import { CopyButton, dateOf, FaultSummary, Field, Help, Notice, PostForm, RevokeToo } from '../views/parts.js';
+import { CopyButton, dateOf, FaultSummary, Field, Help, Icon, Notice, PostForm, RevokeToo } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
 import { AskFirst } from './contacts.js';
 
-type Place = 'profile' | 'account' | 'appPasswords';
+type Place = 'profile' | 'account' | 'notifications' | 'appPasswords';
 
 interface FrameProps {
   place: Place;
   text: string;
-  notice?: string;
+  notice?: string | undefined;
   faults?: Faults;
   ids?: Record<string, string>;
   side?: ComponentChildren;
@@ -28,6 +29,7 @@ function SettingsPage({ place, text, notice, faults, ids, side, children }: Fram
   const places: { id: Place; href: string }[] = [
     { id: 'profile', href: '/settings/profile' },
     { id: 'account', href: '/settings/account' },
+    { id: 'notifications', href: '/settings/notifications' },
     { id: 'appPasswords', href: '/settings/app-passwords' },
   ];
   return (
@@ -156,6 +158,50 @@ export function AccountPage({ aspects, audience, notice, faults, form }: Account
           <Field name="password" id={CLOSE_IDS.password} label={t.settings.current} faults={of('close')} type="password" autocomplete="current-password" />
           <p>
             <button class="btn btn--bad">{t.settings.closeButton}</button>
+          </p>
+        </PostForm>
+      </section>
+    </SettingsPage>
+  );
+}
+
+const MAILS = ['off', 'digest', 'now'] as const satisfies NotificationMail[];
+
+/** What comes by mail, by kind. @param chosen what the account has, or what came back with a form */
+export function NotificationMailPage({ chosen, notice, faults }: { chosen: (kind: NotificationKind) => string; notice?: string | undefined; faults?: Faults }) {
+  const { t } = useVisit();
+  const words = { off: t.settings.mailOff, digest: t.settings.mailDigest, now: t.settings.mailNow };
+  return (
+    <SettingsPage place="notifications" text={t.settings.notificationsText} notice={notice} faults={faults}>
+      <section class="sheet" aria-labelledby="h-mails">
+        <h2 id="h-mails">{t.settings.notificationsHeading}</h2>
+        <PostForm action="/settings/notifications" class="form form--plain">
+          <div class="choices">
+            {NOTIFICATION_KINDS.map((kind) => {
+              const error = faultOf(faults, kind);
+              return (
+                <div class={error ? 'field field--bad' : 'field'} key={kind}>
+                  <label for={kind}>{t.settings.notificationsKind[kind]}</label>
+                  {error && (
+                    <p class="field__error" id={`${kind}-error`}>
+                      <Icon name="warning" />
+                      <span>{error}</span>
+                    </p>
+                  )}
+                  <select id={kind} name={kind} aria-describedby={error ? `${kind}-error` : undefined}>
+                    {MAILS.map((mail) => (
+                      <option key={mail} value={mail} selected={mail === chosen(kind)}>
+                        {words[mail]}
+                      </option>
+                    ))}
+                  </select>
+                </div>
+              );
+            })}
+          </div>
+          <p class="small quiet">{t.settings.notificationsNote}</p>
+          <p>
+            <button class="btn btn--main">{t.settings.save}</button>
           </p>
         </PostForm>
       </section>

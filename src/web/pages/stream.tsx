@@ -5,9 +5,9 @@ import { handleOf } from '../../domain/actor.js';
 import { useVisit } from '../visit.js';
 import { Composer, type ComposerProps } from '../views/Composer.js';
 import { AppPage } from '../views/Layout.js';
-import { Avatar, FaultSummary, Field, Help, Icon, Mark, Net, Notice, PersonLink, PostForm } from '../views/parts.js';
+import { Avatar, Back, FaultSummary, Icon, Mark, Net, Notice, pageOf, PersonLink, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
-import { OwnAddress } from '../views/Side.js';
+import { FindSomeone, LookUp, OwnAddress } from '../views/Side.js';
 
 /** The asterisk made of people who are not there yet. */
 const EmptyMark = () => (
@@ -58,24 +58,14 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
       side={
         <>
           {starting && <Starting {...starting} />}
+          <FindSomeone />
           {requests.length > 0 && <Requests requests={requests} />}
           <OwnAddress />
         </>
       }
     >
       <h1 class="sr">{aspect ? t.stream.titleOf(aspect.name) : t.stream.title}</h1>
-      {aspects.length > 0 && (
-        <nav class="filter" aria-label={t.stream.show}>
-          <a href="/" aria-current={aspect ? undefined : 'page'}>
-            {t.stream.everything}
-          </a>
-          {aspects.map(({ id, name }) => (
-            <a key={id} href={`/?aspect=${id}`} aria-current={aspect?.id === id ? 'page' : undefined}>
-              {name}
-            </a>
-          ))}
-        </nav>
-      )}
+      <Filter aspects={aspects} chosen={aspect?.id ?? 'all'} />
       {notice && <Notice>{notice}</Notice>}
       {paged ? (
         <p class="older">
@@ -87,7 +77,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
       ) : (
         <>
           <Composer {...composer} />
-          <p class="fresh-bar" role="status" data-fresh data-aspect={aspect?.id} data-one={t.stream.fresh} data-many={t.stream.freshMany}>
+          <p class="fresh-bar" role="status" data-fresh="post" data-aspect={aspect?.id} data-one={t.stream.fresh} data-many={t.stream.freshMany}>
             <a class="fresh" href={first} hidden>
               <Icon name="up" />
               <span />
@@ -108,12 +98,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
           <EmptyMark />
           <h2 id="empty">{t.stream.emptyHeading}</h2>
           <p>{t.stream.emptyText}</p>
-          <PostForm action="/contacts" class="inline-form">
-            <input type="hidden" name="aspect" value="" />
-            <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} autocomplete="off" plain inline />
-            <button class="btn btn--main">{t.welcome.findButton}</button>
-            <Help of="address">{t.welcome.findHelp}</Help>
-          </PostForm>
+          <LookUp />
         </section>
       ) : (
         <div class="feed">
@@ -156,7 +141,7 @@ function Requests({ requests }: { requests: Entry[] }) {
               <button class="btn btn--main" name="follow" value="yes">
                 {t.contacts.acceptFollow}
               </button>
-              <a class="btn btn--quiet" href="/contacts">
+              <a class="btn btn--quiet" href={pageOf(other)}>
                 {t.stream.look}
               </a>
             </PostForm>
@@ -199,6 +184,78 @@ function Starting({ chat, people }: { chat: boolean; people: boolean }) {
     </section>
   );
 }
+
+/** Which posts: all, those of an aspect, or what one has done oneself. */
+function Filter({ aspects, chosen }: { aspects: AspectView[]; chosen: number | 'all' | 'activity' }) {
+  const { t } = useVisit();
+  const places = [
+    { id: 'all', href: '/', words: t.stream.everything },
+    ...aspects.map(({ id, name }) => ({ id, href: `/?aspect=${id}`, words: name })),
+    { id: 'activity', href: '/activity', words: t.stream.activity },
+  ];
+  return (
+    <nav class="filter" aria-label={t.stream.show}>
+      {places.map(({ id, href, words }) => (
+        <a key={id} href={href} aria-current={id === chosen ? 'page' : undefined}>
+          {words}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+interface ListProps {
+  posts: PostView[];
+  olderThan: string | null;
+}
+
+/** What one has done oneself. */
+export function ActivityPage({ posts, olderThan, aspects }: ListProps & { aspects: AspectView[] }) {
+  const { t } = useVisit();
+  return (
+    <AppPage title={t.stream.activity} tab="stream" side={<OwnAddress />}>
+      <Filter aspects={aspects} chosen="activity" />
+      <div class="page-head">
+        <h1>{t.stream.activity}</h1>
+        <p>{t.stream.activityText}</p>
+      </div>
+      <List posts={posts} olderThan={olderThan} path="/activity" empty={[t.stream.activityEmpty, t.stream.activityEmptyText]} />
+    </AppPage>
+  );
+}
+
+/** Posts with a tag. */
+export function TagPage({ posts, olderThan, tag }: ListProps & { tag: string }) {
+  const { t, account } = useVisit();
+  return (
+    <AppPage title={t.stream.tag(tag)} tab={null} side={account && <FindSomeone />}>
+      {account && <Back href="/" words={t.stream.back} />}
+      <div class="page-head">
+        <h1>{t.stream.tag(tag)}</h1>
+        <p>{t.stream.tagText}</p>
+      </div>
+      <List posts={posts} olderThan={olderThan} path={`/tags/${encodeURIComponent(tag)}`} empty={[t.stream.tagEmpty, t.stream.tagEmptyText]} />
+    </AppPage>
+  );
+}
+
+const List = ({ posts, olderThan, path, empty: [heading, text] }: ListProps & { path: string; empty: [string, string] }) => (
+  <>
+    {posts.length === 0 ? (
+      <section class="sheet empty" aria-labelledby="empty">
+        <h2 id="empty">{heading}</h2>
+        <p>{text}</p>
+      </section>
+    ) : (
+      <div class="feed">
+        {posts.map((view) => (
+          <PostCard key={view.post.guid} view={view} />
+        ))}
+      </div>
+    )}
+    {olderThan && <Older href={`${path}?older=${olderThan}`} />}
+  </>
+);
 
 /** The composer alone: after a fault, and with a preview of what it holds. */
 export function ComposePage({ composer, preview }: { composer: ComposerProps; preview?: PostView }) {

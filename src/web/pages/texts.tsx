@@ -1,8 +1,9 @@
 import type { ErrorCode } from '../../domain/errors.js';
+import type { NotificationKind } from '../../domain/notification.js';
 import { STATUS } from '../problem.js';
 import { useVisit } from '../visit.js';
-import { OutPage } from '../views/Layout.js';
-import { exactTime, startingBreak } from '../views/parts.js';
+import { AppPage, OutPage } from '../views/Layout.js';
+import { exactTime, Icon, startingBreak } from '../views/parts.js';
 
 interface ErrorProps {
   code: ErrorCode | 'internal';
@@ -90,6 +91,86 @@ export function SectionsPage({ which }: { which: 'privacy' | 'help' }) {
           <p>{text}</p>
         </section>
       ))}
+    </OutPage>
+  );
+}
+
+/** What one key does, and the switch for it: both belong to a script, so without one there is only a word. */
+export function KeysPage() {
+  const { t } = useVisit();
+  return (
+    <AppPage title={t.keys.title} tab={null}>
+      <div class="page-head">
+        <h1>{t.keys.title}</h1>
+        <p>{t.keys.lead}</p>
+      </div>
+      <section class="sheet" aria-label={t.keys.title}>
+        <table class="rows keys">
+          <thead>
+            <tr>
+              <th scope="col">{t.keys.key}</th>
+              <th scope="col">{t.keys.does}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {t.keys.list.map(([key, words]) => (
+              <tr key={key}>
+                <th scope="row">
+                  <kbd>{key}</kbd>
+                </th>
+                <td>{words}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        <noscript>
+          <p class="note">
+            <Icon name="info" />
+            <span>{t.keys.noScript}</span>
+          </p>
+        </noscript>
+        <div class="row" data-keys hidden>
+          <span data-when="on">{t.keys.on}</span>
+          <button class="btn" type="button" data-when="on">
+            {t.keys.turnOff}
+          </button>
+          <span data-when="off">{t.keys.off}</span>
+          <button class="btn" type="button" data-when="off">
+            {t.keys.turnOn}
+          </button>
+        </div>
+      </section>
+    </AppPage>
+  );
+}
+
+/** What the link of a mail asks: it shows a button, because mail programs and scanners open links, but they press nothing. */
+export function UnsubscribePage({ token, handle, kinds, done }: { token: string; handle: string; kinds: readonly NotificationKind[]; done: boolean }) {
+  const { t } = useVisit();
+  const title = done ? t.unsubscribe.doneTitle : t.unsubscribe.title;
+  return (
+    <OutPage title={title} mainClass="single single--mid">
+      <h1>{title}</h1>
+      <p class="lead" role={done ? 'status' : undefined}>
+        {done ? t.unsubscribe.done(handle) : t.unsubscribe.text(handle)}
+      </p>
+      <p class="quiet">{t.unsubscribe.kinds}</p>
+      <ul class="unsubscribe">
+        {kinds.map((kind) => (
+          <li key={kind}>{t.settings.notificationsKind[kind]}</li>
+        ))}
+      </ul>
+      {done ? (
+        <p>
+          <a class="btn" href="/settings/notifications">
+            {t.unsubscribe.toSettings}
+          </a>
+        </p>
+      ) : (
+        <form method="post" action={`/unsubscribe/${encodeURIComponent(token)}`}>
+          <button class="btn btn--main">{t.unsubscribe.button}</button>
+        </form>
+      )}
     </OutPage>
   );
 }

@@ -1,46 +1,54 @@
 import express from 'express';
 import type { Account } from '../../domain/account.js';
-import { nameOf } from '../../domain/actor.js';
+import { type Actor, nameOf } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
-import type { Context } from '../../services/context.js';
+import { isEmpty } from '../../domain/relationship.js';
 import { listAspectViews } from '../../services/aspects.js';
-import { acceptRequest, addContact, blockPerson, changeAspectsOf, contactsPage, findContact, refuseRequest, removeContact, unblockPerson } from '../../services/relationships.js';
-import { addressForm, contactAspectsForm, rowId, submit } from '../forms.js';
+import type { Context } from '../../services/context.js';
+import { takeLimits } from '../../services/limits.js';
+import {
+  acceptRequest,
+  addContact,
+  blockPerson,
+  changeAspectsOf,
+  contactsPage,
+  findContact,
+  mutePerson,
+  refuseRequest,
+  removeContact,
+  unblockPerson,
+  unmutePerson,
+} from '../../services/relationships.js';
+import { findActor } from '../../store/actors.js';
+import { findRelationship } from '../../store/relationships.js';
+import { actForm, addressForm, contactAspectsForm, type Faults, rowId, submit } from '../forms.js';
 import { ContactPage } from '../pages/aspects.js';
 import { ContactsPage, type ContactsView } from '../pages/contacts.js';
 import { sendPage } from '../render.js';
-import { memberOf, queryText } from '../visit.js';
-
+import { pageOf } from '../views/parts.js';
+import { localPath, memberOf, queryText, visitOf } from '../visit.js';
 
 /** Whom one follows, who follows, who asks. */
 export function contactsRoutes(ctx: Context): express.Router {
   const router = express.Router();
 
-  const listsOf = async (account: Account) => {
-    const [lists, aspects] = await Promise.all([contactsPage(ctx, account), listAspectViews(ctx, account)]);
-    return { ...lists, aspects };
-  };
-
   router.get('/contacts', async (req, res) => {
-    const { account, t } = memberOf(res);
-    const lists = await listsOf(account);
+    const { account } = memberOf(res);
+    const lists = await contactLists(ctx, account);
     const view = viewOf(req, lists.aspects);
     const into = aspectNamed(queryText(req, 'into'), lists.aspects);
-    const done = queryText(req, 'done') ?? '';
-    const words = Object.hasOwn(t.contacts.done, done) ? t.contacts.done[done] : undefined;
-    const who = [lists.requests, lists.contacts, lists.followers, lists.blocked].flat().find((entry) => String(entry.id) === queryText(req, 'who'));
-    const notice = typeof words === 'function' ? words(who ? nameOf(who.other) : t.contacts.someone) : words;
-    sendPage(res, <ContactsPage {...lists} view={view} into={into} notice={notice} />);
+    sendPage(res, <ContactsPage {...lists} view={view} into={into} notice={await relationNotice(ctx, req, res)} />);
   });
 
   router.post('/contacts', async (req, res) => {
     const { account } = memberOf(res);
     let path = '/contacts';
     const faults = await submit(req, addressForm, async ({ address, from, aspect, older }) => {
+      await takeLimits(ctx, { 'follow-account': String(account.id) });
       const { id, other, relationship } = await addContact(ctx, account, address, { aspectIds: aspect, older });
-      path = from === 'person' && other.isLocal ? `/u/${other.username}` : `/contacts?done=${relationship.following === 'on' ? 'added' : 'asked'}&who=${id}`;
+      path = withDone(from === 'person' ? pageOf(other) : '/contacts', relationship.following === 'on' ? 'added' : 'asked', id);
     });
-    if (faults) return sendPage(res, <ContactsPage {...await listsOf(account)} view="all" into={aspectTyped(faults.values['aspect'])} faults={faults} />, { status: faults.status });
+    if (faults) return sendContacts(ctx, res, account, faults);
     res.redirect(303, path);
   });
 
@@ -57,36 +65,69 @@ export function contactsRoutes(ctx: Context): express.Router {
     const faults = await submit(req, contactAspectsForm, async ({ aspect, older, from }) => {
       await changeAspectsOf(ctx, account, id, aspect, { older });
       const { other } = await findContact(ctx, account, id);
-      if (from === 'person' && other.isLocal) path = `/u/${other.username}`;
+      if (from === 'person') path = pageOf(other);
     });
     if (faults) return sendPage(res, <ContactPage entry={await findContact(ctx, account, id)} aspects={await listAspectViews(ctx, account)} faults={faults} />, { status: faults.status });
     res.redirect(303, path);
   });
 
-  const actions: Record<string, (account: Parameters<typeof refuseRequest>[1], id: number) => Promise<unknown>> = {
+  const actions: Record<string, (account: Account, id: number, body: unknown) => Promise<unknown>> = {
+    accept: (account, id, body) => acceptRequest(ctx, account, id, { followBack: (body as { follow?: unknown }).follow === 'yes' }),
     reject: (account, id) => refuseRequest(ctx, account, id),
     remove: (account, id) => removeContact(ctx, account, id),
     block: (account, id) => blockPerson(ctx, account, id),
     unblock: (account, id) => unblockPerson(ctx, account, id),
+    mute: (account, id) => mutePerson(ctx, account, id),
+    unmute: (account, id) => unmutePerson(ctx, account, id),
   };
-
-  router.post('/contacts/:id/accept', async (req, res) => {
-    const { account } = memberOf(res);
-    const id = idOf(req.params.id);
-    await acceptRequest(ctx, account, id, { followBack: (req.body as { follow?: unknown }).follow === 'yes' });
-    res.redirect(303, `/contacts?done=accept&who=${id}`);
-  });
 
   for (const [name, act] of Object.entries(actions)) {
     router.post(`/contacts/:id/${name}`, async (req, res) => {
       const { account } = memberOf(res);
       const id = idOf(req.params.id);
-      await act(account, id);
-      res.redirect(303, `/contacts?done=${name}&who=${id}`);
+      await takeLimits(ctx, { 'follow-account': String(account.id) });
+      await act(account, id, req.body ?? {});
+      res.redirect(303, withDone(localPath(actForm.parse(req.body ?? {}).next, '/contacts'), name, id));
     });
   }
 
   return router;
+}
+
+/** What the contacts page shows of everyone. */
+const contactLists = async (ctx: Context, account: Account) => {
+  const [lists, aspects] = await Promise.all([contactsPage(ctx, account), listAspectViews(ctx, account)]);
+  return { ...lists, aspects };
+};
+
+/** The contacts page with a form that comes back. */
+export async function sendContacts(ctx: Context, res: express.Response, account: Account, faults: Faults): Promise<void> {
+  sendPage(res, <ContactsPage {...await contactLists(ctx, account)} view="all" into={aspectTyped(faults.values['aspect'])} faults={faults} />, { status: faults.status });
+}
+
+/** The page to go back to, which says what was done, with whom. */
+function withDone(path: string, done: string, who: number): string {
+  const url = new URL(path, 'http://here.invalid');
+  url.searchParams.delete('ask');
+  url.searchParams.set('done', done);
+  url.searchParams.set('who', String(who));
+  return url.pathname + url.search;
+}
+
+/**
+ * What was just done to a relationship, in words, on whichever page one came back to (`?done=NAME&who=ID`). Someone with whom nothing stands is
+ * not named: the ID in an address is a guess of anybody's.
+ * @param person of whom the page is
+ */
+export async function relationNotice(ctx: Context, req: express.Request, res: express.Response, person?: Actor): Promise<string | undefined> {
+  const { t, account } = visitOf(res);
+  const done = queryText(req, 'done') ?? '';
+  const words = account && Object.hasOwn(t.contacts.done, done) ? t.contacts.done[done] : undefined;
+  if (!account || typeof words !== 'function') return words as string | undefined;
+  const id = rowId(queryText(req, 'who') ?? '');
+  if (person) return words(nameOf(person));
+  const other = id !== null && !isEmpty(await findRelationship(ctx.store, account.actorId, id)) ? await findActor(ctx.store, id) : null;
+  return words(other ? nameOf(other) : t.contacts.someone);
 }
 
 /** @throws DomainError not-found */
@@ -111,5 +152,5 @@ const aspectTyped = (text: string | undefined) => {
 
 function viewOf(req: express.Request, aspects: readonly { id: number }[]): ContactsView {
   const only = queryText(req, 'only');
-  return aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? (only === 'followers' || only === 'blocked' ? only : 'all');
+  return aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? (only === 'followers' || only === 'blocked' || only === 'muted' ? only : 'all');
 }

@@ -1,14 +1,16 @@
 import express, { type Response } from 'express';
 import { DomainError } from '../../domain/errors.js';
 import type { Context } from '../../services/context.js';
-import { readPost } from '../../services/stream.js';
+import { listNotifications, unreadCount } from '../../services/notifications.js';
+import { type PostView, readPost } from '../../services/stream.js';
 import { aspectsOfMember } from '../../store/aspects.js';
 import type { LiveEvent } from '../../store/notify.js';
 import { listHomePosts } from '../../store/posts.js';
 import { findRelationship } from '../../store/relationships.js';
 import { readSession } from '../../store/sessions.js';
+import { rowId } from '../forms.js';
 import { sessionHash } from '../sessions.js';
-import { type Member, memberOf } from '../visit.js';
+import { type Member, memberOf, queryText } from '../visit.js';
 
 /** A sign of life, so that proxies keep the connection, and the moment to look whether the session still stands. */
 const BEAT_MS = 25_000;
@@ -21,10 +23,10 @@ export function eventRoutes(ctx: Context): express.Router {
   const open = new Map<number, Set<Response>>();
   /** One page after another: after a restart of the database all of them ask at once. */
   let asking: Promise<void> = Promise.resolve();
-  const tellMissed = (member: Member, sinceMs: number, tell: (event: LiveEvent) => Promise<void>): void => {
+  const tellMissed = (member: Member, page: OpenPage, sinceMs: number, tell: (event: LiveEvent) => Promise<void>): void => {
     asking = asking
       .then(async () => {
-        for (const event of await missedEvents(ctx, member, sinceMs)) await tell(event);
+        for (const event of await missedEvents(ctx, member, page, sinceMs)) await tell(event);
       })
       .catch((error) => ctx.log.warn({ err: error }, 'missed events not sent'));
   };
@@ -47,17 +49,18 @@ export function eventRoutes(ctx: Context): express.Router {
       );
     }, BEAT_MS);
     beat.unref();
+    const page: OpenPage = { post: queryText(req, 'post'), person: rowId(queryText(req, 'person') ?? '') };
     const tell = (event: LiveEvent): Promise<void> =>
-      dataFor(ctx, member, event).then(
-        (data) => void (data && !res.writableEnded && res.write(`${timeMark(ctx)}\nevent: ${event.kind}\ndata: ${JSON.stringify(data)}\n\n`)),
+      saying(ctx, member, page, event).then(
+        (said) => void (said && !res.writableEnded && res.write(`${timeMark(ctx)}\nevent: ${said.name}\ndata: ${JSON.stringify(said.data)}\n\n`)),
         (error) => ctx.log.warn({ err: error }, 'live event not sent'),
       );
     const off = [
       ctx.store.notify.onEvent((event) => void tell(event)),
-      ctx.store.notify.onGap((sinceMs) => tellMissed(member, sinceMs, tell)),
+      ctx.store.notify.onGap((sinceMs) => tellMissed(member, page, sinceMs, tell)),
     ];
     const last = readTimeMark(req.get('Last-Event-ID'));
-    if (last !== null) tellMissed(member, last, tell); // the connection was cut, or its process is no more
+    if (last !== null) tellMissed(member, page, last, tell); // the connection was cut, or its process is no more
     res.on('close', () => {
       for (const forget of off) forget();
       clearInterval(beat);
@@ -78,24 +81,74 @@ const SLACK_MS = 5_000;
 /** More is not told one by one. */
 const MOST_MISSED = 50;
 
-/** What would have been told since then. */
-async function missedEvents(ctx: Context, { account }: Member, sinceMs: number): Promise<LiveEvent[]> {
+/** What would have been told since then; of what may have changed without a row of its own, that it may have. */
+async function missedEvents(ctx: Context, { account }: Member, page: OpenPage, sinceMs: number): Promise<LiveEvent[]> {
   const posts = (await listHomePosts(ctx.store, account.actorId, { limit: MOST_MISSED })).filter((post) => post.createdAt >= sinceMs - SLACK_MS);
-  return posts.reverse().map((post): LiveEvent => ({ kind: 'post', actorId: post.authorId, guid: post.guid }));
+  return [
+    ...posts.reverse().map((post): LiveEvent => ({ kind: 'post', actorId: post.authorId, guid: post.guid })),
+    ...((await unreadCount(ctx, account)) > 0 ? [{ kind: 'notification', accountId: account.id } as const] : []),
+    ...(page.post === undefined ? [] : [{ kind: 'comment', guid: page.post } as const]),
+    ...(page.person === null ? [] : [{ kind: 'account', actorId: page.person } as const]),
+  ];
 }
 
-/** What the event says to this person; null: nothing, it is not for them. */
-async function dataFor(ctx: Context, { account }: Member, event: LiveEvent): Promise<object | null> {
-  if (event.kind === 'request') return event.actorId === account.actorId ? {} : null;
-  if (event.kind !== 'post' || event.guid === undefined || event.actorId === undefined) return null;
-  if (event.actorId !== account.actorId && (await findRelationship(ctx.store, account.actorId, event.actorId)).following !== 'on') return null;
+/** Of a person's own posts, and of those whom they follow, each hint is asked for: does it concern them, and may they see it? */
+async function concerns(ctx: Context, { account }: Member, actorId: number): Promise<boolean> {
+  return actorId === account.actorId || (await findRelationship(ctx.store, account.actorId, actorId)).following === 'on';
+}
+
+/** The post, if this person may see it. */
+async function seen(ctx: Context, { account }: Member, guid: string): Promise<PostView | null> {
   try {
-    const { post } = await readPost(ctx, { actorId: account.actorId }, event.guid);
-    // So that a page of one aspect counts only what belongs there.
-    const aspects = await aspectsOfMember(ctx.store, account.actorId, post.authorId);
-    return post.editedAt === null ? { guid: post.guid, ...(aspects.length > 0 && { aspects }) } : null;
+    return await readPost(ctx, { actorId: account.actorId }, guid);
   } catch (error) {
     if (error instanceof DomainError) return null; // deleted, or not for them to see
     throw error;
+  }
+}
+
+/** What is open: the post (guid) under which they hear of all that comes, whoever its author is; the person (actor id) of whom they wait to hear. */
+interface OpenPage {
+  post: string | undefined;
+  person: number | null;
+}
+
+interface Said {
+  name: 'post' | 'comment' | 'like' | 'notification' | 'request' | 'person';
+  data: object;
+}
+
+/** What the event says to this person; null: nothing, it is not for them. */
+async function saying(ctx: Context, member: Member, page: OpenPage, { kind, guid, actorId, accountId }: LiveEvent): Promise<Said | null> {
+  const { account } = member;
+  switch (kind) {
+    case 'request':
+      return actorId === account.actorId ? { name: kind, data: {} } : null;
+    case 'notification': {
+      if (accountId !== account.id) return null;
+      const [unread, [latest]] = await Promise.all([unreadCount(ctx, account), listNotifications(ctx, account, { unread: true, limit: 1 })]);
+      return { name: kind, data: { unread, ...(latest && { id: latest.notification.id }) } };
+    }
+    case 'comment':
+    case 'like': {
+      if (guid === undefined) return null;
+      const view = await seen(ctx, member, guid);
+      return view && (guid === page.post || (await concerns(ctx, member, view.author.id))) ? { name: kind, data: { post: guid } } : null;
+    }
+    case 'post': {
+      if (actorId !== undefined && actorId === page.person) return { name: 'person', data: { id: actorId } };
+      if (guid === undefined || actorId === undefined || !(await concerns(ctx, member, actorId))) return null;
+      const view = await seen(ctx, member, guid);
+      if (!view || view.post.editedAt !== null) return null;
+      const relationship = await findRelationship(ctx.store, account.actorId, actorId);
+      if (relationship.mutedAt !== null) return null;
+      // So that a page of one aspect counts only what belongs there.
+      const aspects = await aspectsOfMember(ctx.store, account.actorId, actorId);
+      return { name: kind, data: { guid, ...(aspects.length > 0 && { aspects }) } };
+    }
+    case 'account':
+      return actorId !== undefined && actorId === page.person ? { name: 'person', data: { id: actorId } } : null;
+    case 'delivery':
+      return null;
   }
 }

@@ -9,16 +9,16 @@ import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { publishPost } from '../../services/publish.js';
 import { contactsPage } from '../../services/relationships.js';
-import { describeAudience, homeStream } from '../../services/stream.js';
-import { renderMarkdown } from '../../services/text.js';
+import { activityStream, describeAudience, homeStream, previewOf, tagStream } from '../../services/stream.js';
+import { writeText } from '../../services/text.js';
 import { audienceTyped, postForm, submit } from '../forms.js';
 import { FrontPage } from '../pages/account.js';
-import { ComposePage, StreamPage } from '../pages/stream.js';
+import { ActivityPage, ComposePage, StreamPage, TagPage } from '../pages/stream.js';
 import { WelcomePage } from '../pages/welcome.js';
 import { sendPage } from '../render.js';
 import type { ComposerProps } from '../views/Composer.js';
-import { type Member, memberOf, queryText, visitOf } from '../visit.js';
-import { aspectNamed } from './contacts.js';
+import { type Member, memberOf, queryText, viewerOf, visitOf } from '../visit.js';
+import { aspectNamed, relationNotice } from './contacts.js';
 
 /** Posts on one page. */
 export const PAGE_SIZE = 20;
@@ -82,9 +82,23 @@ export function streamRoutes(ctx: Context): express.Router {
     const { requests, contacts } = await contactsPage(ctx, member.account);
     const chat = (await listAppPasswords(ctx, member.account)).length > 0;
     const composer = await composerOf(member, { first: posts.length === 0 && !aspect });
-    const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : undefined;
+    const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : await relationNotice(ctx, req, res);
     const starting = contacts.length === 0 ? { chat, people: false } : null;
     sendPage(res, <StreamPage {...{ composer, posts, olderThan, requests, starting, aspects, aspect, notice }} paged={older !== undefined} />);
+  });
+
+  router.get('/activity', async (req, res) => {
+    const { account } = memberOf(res);
+    const older = olderOf(req);
+    const { posts, olderThan } = await pageOfPosts((limit) => activityStream(ctx, account, { ...(older ? { older } : {}), limit }));
+    sendPage(res, <ActivityPage {...{ posts, olderThan }} aspects={await listAspectViews(ctx, account)} />);
+  });
+
+  router.get('/tags/:tag', async (req, res) => {
+    const tag = req.params.tag.replace(/^#/, '').normalize('NFC').toLowerCase();
+    const older = olderOf(req);
+    const { posts, olderThan } = await pageOfPosts((limit) => tagStream(ctx, viewerOf(visitOf(res)), tag, { ...(older ? { older } : {}), limit }));
+    sendPage(res, <TagPage {...{ posts, olderThan, tag }} />);
   });
 
   router.get('/welcome', async (_req, res) => sendPage(res, <WelcomePage {...await startOf(ctx, memberOf(res))} />));
@@ -109,14 +123,14 @@ export function streamRoutes(ctx: Context): express.Router {
     const faults = await submit(req, postForm, async ({ text, audience, once }) => {
       const markdown = parsePostText(text);
       const chosen = await checkAudience(ctx.store, account, (await meant(member, audience)) ?? account.defaultAudience);
-      const { html, title, tags } = renderMarkdown(markdown);
+      const { html, title, tags } = await writeText(ctx, ctx.store, markdown, actor);
       const post = {
         ...{ guid: 'preview', authorId: actor.id, kind: 'note' as const, reshareOf: null, atomId: '', language: '', editedAt: null, deletedAt: null },
         ...{ markdown, html, title, tags, createdAt: now, audience: chosen },
       };
       const composer = await refilled(member, { text, once: once ?? '' }, chosen);
       const aspectNames = chosen.to === 'aspects' ? composer.aspects.filter(({ id }) => chosen.aspectIds.includes(id)).map(({ name }) => name) : undefined;
-      sendPage(res, <ComposePage composer={composer} preview={{ post, author: actor, delivery: null, ...(aspectNames && { aspectNames }) }} />, { secret: true });
+      sendPage(res, <ComposePage composer={composer} preview={{ ...previewOf(post, actor), ...(aspectNames && { aspectNames }) }} />, { secret: true });
     });
     if (faults) sendPage(res, <ComposePage composer={await refilled(member, faults.values, audienceTyped(req.body), { faults })} />, { status: faults.status });
   });

@@ -1,5 +1,5 @@
 import express from 'express';
-import { AboutPage, SectionsPage } from '../pages/texts.js';
+import { AboutPage, KeysPage, SectionsPage } from '../pages/texts.js';
 import { sendPage } from '../render.js';
 
 /** Pages that only say something. */
@@ -8,5 +8,6 @@ export function textRoutes(): express.Router {
   router.get('/about', (_req, res) => sendPage(res, <AboutPage />));
   router.get('/about/privacy', (_req, res) => sendPage(res, <SectionsPage which="privacy" />));
   router.get('/help', (_req, res) => sendPage(res, <SectionsPage which="help" />));
+  router.get('/help/keys', (_req, res) => sendPage(res, <KeysPage />));
   return router;
 }

@@ -49,31 +49,33 @@ const Wordmark = () => (
 );
 
 const Foot = () => {
-  const { t } = useVisit();
+  const { t, account } = useVisit();
   return (
     <footer class="foot">
       <a href="/about">{t.frame.about}</a>
       <a href="/about/privacy">{t.frame.privacy}</a>
       <a href="/help">{t.frame.help}</a>
+      {account && <a href="/help/keys">{t.frame.keys}</a>}
     </footer>
   );
 };
 
-export type Tab = 'stream' | 'contacts' | 'post' | 'me' | null;
+export type Tab = 'stream' | 'contacts' | 'post' | 'notifications' | 'me' | null;
 
 /** The frame of someone who is logged in: tabs, one column for reading, a column beside it. */
 export function AppPage({ tab, side, children, ...document }: DocumentProps & { tab: Tab; side?: ComponentChildren }) {
-  const { t, account } = useVisit();
+  const { t, account, unread } = useVisit();
   if (!account) return <OutPage {...document} mainClass="main">{children}</OutPage>;
   const tabs = [
     { id: 'stream', href: '/', icon: 'stream', words: t.frame.tabs.stream },
     { id: 'contacts', href: '/contacts', icon: 'contacts', words: t.frame.tabs.contacts },
     { id: 'post', href: '/#text', icon: 'write', words: t.frame.tabs.post },
+    { id: 'notifications', href: '/notifications', icon: 'bell', words: t.frame.tabs.notifications },
     { id: 'me', href: `/u/${account.username}`, icon: 'person', words: t.frame.tabs.me },
   ];
   return (
     <Document {...document}>
-      <div class="app">
+      <div class="app" data-live>
         <div class="rail">
           <header class="top">
             <Wordmark />
@@ -92,6 +94,7 @@ export function AppPage({ tab, side, children, ...document }: DocumentProps & { 
                   <a href={href} class={id === 'post' ? 'tabs__post' : undefined} aria-current={id === tab ? 'page' : undefined}>
                     <Icon name={icon} />
                     <span>{words}</span>
+                    {id === 'notifications' && <Unread count={unread} />}
                   </a>
                 </li>
               ))}
@@ -109,6 +112,17 @@ export function AppPage({ tab, side, children, ...document }: DocumentProps & { 
     </Document>
   );
 }
+
+/** How many notifications are new. A script keeps it up to date. */
+const Unread = ({ count }: { count: number }) => {
+  const { t } = useVisit();
+  return (
+    <span class="badge" data-unread hidden={count === 0}>
+      <span class="sr">{t.frame.unread}</span>
+      <span>{t.frame.unreadMost(count)}</span>
+    </span>
+  );
+};
 
 interface OutProps extends DocumentProps {
   /** Class of the main element: front, single, welcome … */

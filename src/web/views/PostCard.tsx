@@ -1,8 +1,11 @@
 import type { Audience } from '../../domain/activity.js';
-import { handleOf } from '../../domain/actor.js';
+import { handleOf, nameOf } from '../../domain/actor.js';
+import { itemUri } from '../../formats/item-uri.js';
 import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
-import { Ago, Avatar, Icon, Mark, Net, PersonLink } from './parts.js';
+import { Acts } from './Acts.js';
+import { Delivery } from './Delivery.js';
+import { Ago, Avatar, ChatNet, Icon, pageOf, PersonLink, PostForm } from './parts.js';
 
 /** So much of the names of aspects stands in the mark; the rest in its title. */
 const NAMES_MAX = 24;
@@ -57,32 +60,50 @@ interface Props {
   preview?: boolean;
 }
 
-export function PostCard({ view: { post, author, delivery, aspectNames }, alone = false, level = 2, preview = false }: Props) {
+/** A post; a reshare shows its root as it stands now, with what can be done with the root, below who shared it. */
+export function PostCard({ view, alone = false, level = 2, preview = false }: Props) {
   const { t, account } = useVisit();
+  const isReshare = view.post.kind === 'reshare';
+  const shown = (isReshare && view.root) || view;
+  const { post, author } = shown;
   const Heading = `h${level}` as 'h2';
   const path = `/posts/${post.guid}`;
-  const own = account?.actorId === author.id;
   const head = alone ? null : beginning(post.html);
   return (
-    <article class={preview ? 'post preview' : 'post'} id={`post-${post.guid}`} aria-labelledby={`by-${post.guid}`}>
+    <article class={preview ? 'post preview' : 'post'} id={`post-${view.post.guid}`} aria-labelledby={`by-${view.post.guid}`}>
+      {isReshare && <Via view={view} />}
       <header class="post__head">
         <Avatar actor={author} />
-        <Heading class="post__name" id={`by-${post.guid}`}>
+        <Heading class="post__name" id={`by-${view.post.guid}`}>
           <PersonLink actor={author} />
         </Heading>
-        <p class="post__when">{preview ? <Ago at={post.createdAt} /> : <a href={path}><Ago at={post.createdAt} /></a>}</p>
+        <p class="post__when">
+          {preview ? (
+            <Ago at={post.createdAt} />
+          ) : (
+            <a href={path} data-open>
+              <Ago at={post.createdAt} />
+            </a>
+          )}
+        </p>
         <p class="post__from">
           <span>{handleOf(author)}</span>
-          <Net actor={author} />
+          {(shown.origin || !author.isLocal) && <ChatNet />}
           {post.editedAt !== null && (
             <span>
               {t.post.edited} <Ago at={post.editedAt} clock />
             </span>
           )}
         </p>
-        <AudienceMark audience={post.audience} names={aspectNames} />
+        <AudienceMark audience={post.audience} names={shown.aspectNames} />
       </header>
-      <Prose html={head ?? post.html} short={isShort(post.markdown)} />
+      {(shown !== view || !isReshare || post.html !== '') && <Prose html={head ?? post.html} short={isShort(post.markdown)} />}
+      {isReshare && !view.root && (
+        <p class="note">
+          <Icon name="info" />
+          <span>{t.post.rootGone}</span>
+        </p>
+      )}
       {head && (
         <p>
           <a class="readon" href={path}>
@@ -90,81 +111,77 @@ export function PostCard({ view: { post, author, delivery, aspectNames }, alone 
           </a>
         </p>
       )}
-      {!preview && own && (
-        <div class="acts">
-          <details class="menu">
-            <summary class="act" title={t.post.more}>
-              <Icon name="more" />
-              <span class="sr">{t.post.moreFor}</span>
-            </summary>
-            <div class="menu__list">
-              {!alone && (
-                <a class="btn btn--quiet" href={path}>
-                  <Icon name="link" />
-                  {t.post.open}
-                </a>
-              )}
-              <a class="btn btn--quiet" href={`${path}/edit`}>
-                <Icon name="write" />
-                {t.post.edit}
-              </a>
-              <a class="btn btn--quiet bad" href={`${path}/delete`}>
-                <Icon name="trash" />
-                {t.post.delete}
-              </a>
-            </div>
-          </details>
-        </div>
-      )}
-      {!preview && own && delivery && <Delivery delivery={delivery} audience={post.audience} open={alone} />}
+      {!preview && <Acts view={shown}>{account && <Menu view={shown} own={account.actorId === author.id} alone={alone} />}</Acts>}
+      {!preview && account?.actorId === view.author.id && view.delivery && <Delivery delivery={view.delivery} audience={view.post.audience} open={alone} />}
     </article>
   );
 }
 
-/** Where an own post has arrived. */
-function Delivery({ delivery: { total, arrived, failed }, audience, open }: { delivery: NonNullable<PostView['delivery']>; audience: Audience; open: boolean }) {
+/** Who shared it, and when. */
+const Via = ({ view: { post, author } }: { view: PostView }) => {
   const { t } = useVisit();
-  const words = total === 0 ? (audience.to === 'public' ? t.post.deliveryNone : t.post.deliveryNoneClosed) : arrived === total ? t.post.deliveryAll(total) : t.post.delivery(arrived, total);
-  const waiting = total - arrived - failed;
   return (
-    <details class="delivery" open={open && total > 0}>
-      <summary>
-        <svg class="gauge" viewBox="0 0 96 6" aria-hidden="true">
-          <rect class="rest" width="96" height="6" rx="3" fill="currentColor" />
-          <rect width={total === 0 ? 96 : Math.round((96 * arrived) / total)} height="6" rx="3" fill="currentColor" />
-        </svg>
-        <span>{words}</span>
-        <span class="delivery__more">
-          <span class="is-closed">{t.post.details}</span>
-          <span class="is-open">{t.post.close}</span>
-        </span>
+    <p class="post__via">
+      <Icon name="reshare" />
+      <span>
+        <PersonLink actor={author} /> {t.post.reshared}
+      </span>
+      <a href={`/posts/${post.guid}`}>
+        <Ago at={post.createdAt} />
+      </a>
+    </p>
+  );
+};
+
+function Menu({ view: { post, author, origin }, own, alone }: { view: PostView; own: boolean; alone: boolean }) {
+  const { t, path: here } = useVisit();
+  const path = `/posts/${post.guid}`;
+  const name = nameOf(author);
+  return (
+    <details class="menu">
+      <summary class="act" title={t.post.more}>
+        <Icon name="more" />
+        <span class="sr">{t.post.moreFor}</span>
       </summary>
-      <div class="delivery__body">
-        <ul class="ways">
-          {total > 0 && (
-            <li>
-              <Mark name="net-chat" />
-              <div>
-                <strong>{t.post.chat}</strong>
-                {arrived === total && <p class="quiet">{t.post.chatAll}</p>}
-                {waiting > 0 && <p class="quiet">{t.post.chatWaiting(waiting)}</p>}
-                {failed > 0 && <p class="bad">{t.post.chatFailed(failed)}</p>}
-              </div>
-              <span class={arrived === total ? 'num good' : 'num'}>{t.post.of(arrived, total)}</span>
-            </li>
-          )}
-          <li>
-            <Mark name="net-web" />
-            <div>
-              <strong>{t.post.yourPage}</strong>
-              <p class="quiet">
-                {audience.to === 'public' ? t.post.pageThere : t.post.pageClosed}
-                {total === 0 && ` ${t.post.deliveryNoneMore}`}
-              </p>
-            </div>
-            <span class="good">{t.post.there}</span>
-          </li>
-        </ul>
+      <div class="menu__list">
+        {!alone && (
+          <a class="btn btn--quiet" href={path}>
+            <Icon name="link" />
+            {t.post.open}
+          </a>
+        )}
+        {origin && (
+          <a class="btn btn--quiet" href={itemUri({ jid: origin.address, node: origin.node, item: origin.itemId })}>
+            <Icon name="link" />
+            {t.post.openOrigin}
+          </a>
+        )}
+        {own && post.kind === 'note' && (
+          <a class="btn btn--quiet" href={`${path}/edit`}>
+            <Icon name="write" />
+            {t.post.edit}
+          </a>
+        )}
+        {own ? (
+          <a class="btn btn--quiet bad" href={`${path}/delete`}>
+            <Icon name="trash" />
+            {t.post.delete}
+          </a>
+        ) : (
+          <>
+            <PostForm action={`/contacts/${author.id}/mute`}>
+              <input type="hidden" name="next" value={here} />
+              <button class="btn btn--quiet">
+                <Icon name="eye" />
+                {t.post.mute(name)}
+              </button>
+            </PostForm>
+            <a class="btn btn--quiet bad" href={`${pageOf(author)}?ask=block`}>
+              <Icon name="cross" />
+              {t.post.block(name)}
+            </a>
+          </>
+        )}
       </div>
     </details>
   );

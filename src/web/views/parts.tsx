@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { type Actor, nameOf } from '../../domain/actor.js';
+import { type Actor, handleOf, nameOf } from '../../domain/actor.js';
 import { asset } from '../assets.js';
 import { type Faults, faultOf } from '../forms.js';
 import { useVisit } from '../visit.js';
@@ -30,8 +30,12 @@ const PAIRS = [
   ['#dce6c0', '#45611a'],
 ] as const;
 
-/** A picture for someone who has none: the first letter on one of eight grounds. Decoration: the name stands beside it. */
+/** Where a picture of ours is. @param id of media, see Profile */
+const mediaPath = (id: string) => `/media/${id}`;
+
+/** Someone's picture; for someone who has none, the first letter on one of eight grounds. Decoration: the name stands beside it. */
 export function Avatar({ actor, size = 44, class: className = 'avatar' }: { actor: Actor; size?: number; class?: string }) {
+  if (actor.profile.avatar) return <img class={className} src={mediaPath(actor.profile.avatar)} width={size} height={size} alt="" loading="lazy" />;
   const seed = [...`${actor.username}@${actor.domain}`].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)!) % 9_973, 7);
   const [ground, ink] = PAIRS[seed % PAIRS.length]!;
   const letter = new Intl.Segmenter().segment(nameOf(actor).trim())[Symbol.iterator]().next().value?.segment ?? '';
@@ -45,21 +49,23 @@ export function Avatar({ actor, size = 44, class: className = 'avatar' }: { acto
   );
 }
 
-/** A form that changes something. */
+/** A form that changes something. `act`: the guid of the post whose bar a script brings up to date, instead of the page. */
 export const PostForm = ({
   action,
   class: className,
   label,
   novalidate,
+  act,
   children,
 }: {
   action: string;
   class?: string;
   label?: string;
   novalidate?: boolean;
+  act?: string;
   children: ComponentChildren;
 }) => (
-  <form method="post" action={action} class={className} aria-label={label} noValidate={novalidate}>
+  <form method="post" action={action} class={className} aria-label={label} noValidate={novalidate} data-act={act}>
     <input type="hidden" name="csrf" value={useVisit().csrf()} />
     {children}
   </form>
@@ -265,10 +271,9 @@ export const exactTime = (at: number, locale: string): string => `${inUtc({ date
 export const monthOf = (at: number, locale: string): string => inUtc({ month: 'long', year: 'numeric' }, locale, at);
 export const dateOf = (at: number, locale: string): string => inUtc({ dateStyle: 'long' }, locale, at);
 
-/** Which network someone is on; nothing for people of this installation. */
-export const Net = ({ actor }: { actor: Actor }) => {
+/** It came over the chat network. */
+export const ChatNet = () => {
   const { t } = useVisit();
-  if (actor.isLocal) return null;
   return (
     <span class="net" title={t.post.chatNetTitle}>
       <Mark name="net-chat" />
@@ -277,13 +282,24 @@ export const Net = ({ actor }: { actor: Actor }) => {
   );
 };
 
-/** Where a person's page is; null: people of other servers have none here yet. */
-export const pageOf = (actor: Actor): string | null => (actor.isLocal ? `/u/${actor.username}` : null);
+/** Which network someone is on; nothing for people of this installation. */
+export const Net = ({ actor }: { actor: Actor }) => (actor.isLocal ? null : <ChatNet />);
 
-export const PersonLink = ({ actor }: { actor: Actor }) => {
-  const href = pageOf(actor);
-  return href ? <a href={href}>{nameOf(actor)}</a> : <strong>{nameOf(actor)}</strong>;
-};
+/** Where a person's page is. */
+export const pageOf = (actor: Actor): string => (actor.isLocal ? `/u/${actor.username}` : `/people/${encodeURIComponent(handleOf(actor)).replace(/%40/g, '@')}`);
+
+export const PersonLink = ({ actor }: { actor: Actor }) => <a href={pageOf(actor)}>{nameOf(actor)}</a>;
+
+/** The way back, above a page's content. @param heading for pages that show no heading of their own */
+export const Back = ({ href, words, heading }: { href: string; words: string; heading?: string }) => (
+  <div class="page-head page-head--back">
+    {heading && <h1 class="sr">{heading}</h1>}
+    <a class="btn btn--quiet" href={href}>
+      <Icon name="back" />
+      {words}
+    </a>
+  </div>
+);
 
 /** What a new web password, or logging out everywhere, does not do by itself. */
 export function RevokeToo() {

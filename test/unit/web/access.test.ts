@@ -1,6 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { commentOn } from '../../../src/services/comments.js';
+import { resharePost } from '../../../src/services/reshares.js';
+import { findActor, findLocalActor } from '../../../src/store/actors.js';
+import { insertNotification } from '../../../src/store/notifications.js';
+import { insertLike } from '../../../src/store/reactions.js';
 import { saveRelationship } from '../../../src/store/relationships.js';
+import { setTags } from '../../../src/store/tags.js';
+import { remotePerson, remotePost } from '../../support/remote.js';
 import type { Post } from '../../../src/domain/post.js';
 import { type AudienceName, arrange, CELLS, maySee, VIEWERS, type ViewerName } from '../../support/access-matrix.js';
 import { type Browser, type Site, startSite } from '../../support/web.js';
@@ -20,6 +27,19 @@ const PATHS: Record<string, Shows> = {
   '/posts/:guid as Activity Streams 2.0': shows(({ guid }) => `/posts/${guid}`, { Accept: 'application/activity+json' }),
   '/posts/:guid as Atom': shows(({ guid }) => `/posts/${guid}`, { Accept: 'application/atom+xml' }),
   '/u/:name': shows(() => '/u/alice'),
+  '/tags/:tag': shows(() => '/tags/matrix'),
+  // What stands under a post is seen by exactly those who see the post.
+  '/posts/:guid with its comment': async (browser, post) => (await browser.get(`/posts/${post.guid}`)).text.includes(commentTexts.get(post.guid)!),
+  '/comments/:guid': async (browser, post) => {
+    const answer = await browser.get(`/comments/${comments.get(post.guid)}`);
+    expect([303, 404]).toContain(answer.status);
+    return answer.status === 303;
+  },
+};
+/** For who is logged in: lists of what they have liked, and of what they were told of, before they could no longer see it. */
+const MEMBER_PATHS: Record<string, Shows> = {
+  '/activity': shows(() => '/activity'),
+  '/notifications': shows(() => '/notifications'),
 };
 /** The same for everyone: what nobody in particular may see. */
 const PUBLIC_PATHS: Record<string, Shows> = {
@@ -31,15 +51,23 @@ const PUBLIC_PATHS: Record<string, Shows> = {
 const OWN_PATHS: Record<string, Shows> = {
   '/posts/:guid/edit': shows(({ guid }) => `/posts/${guid}/edit`),
   '/posts/:guid/delete': shows(({ guid }) => `/posts/${guid}/delete`),
+  '/comments/:guid/edit': async (browser, post) => (await browser.get(`/comments/${comments.get(post.guid)}/edit`)).text.includes(commentTexts.get(post.guid)!),
+  '/comments/:guid/delete': async (browser, post) => (await browser.get(`/comments/${comments.get(post.guid)}/delete`)).text.includes(commentTexts.get(post.guid)!),
 };
-/** GET routes that show no posts of others. `/` is tried apart, because it shows only those whom one follows. */
+/**
+ * GET routes that show no posts of others. `/` is tried apart, because it shows only those whom one follows, and `/people/:address`, which shows
+ * posts that came from elsewhere. `/u/:name/inbox` is the same stream behind an app password (api.test.ts).
+ */
 const OTHER_PATHS = (
-  '/ /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
+  '/ /u/:name/inbox /people/:address /people /notifications/:id /settings/notifications /unsubscribe/:token /help/keys /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
   '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt'
 ).split(' ');
 
 let site: Site;
 let posts: Record<AudienceName, Post>;
+/** By the guid of the post: a comment of its author, and what it says. */
+const comments = new Map<string, string>();
+const commentTexts = new Map<string, string>();
 const browsers = {} as Record<ViewerName, Browser>;
 
 beforeAll(async () => {
@@ -54,6 +82,23 @@ beforeAll(async () => {
     }
   }
   posts = await arrange(site.ctx, people.author!, people);
+  const alice = (await findActor(site.ctx.store, people.author!))!;
+  for (const [audience, post] of Object.entries(posts)) {
+    const text = `said under the post for ${audience}`;
+    comments.set(post.guid, (await commentOn(site.ctx, alice, post.guid, { text })).guid);
+    commentTexts.set(post.guid, text);
+  }
+  await site.ctx.store.transaction(async (tx) => {
+    for (const post of Object.values(posts)) {
+      await setTags(tx, post.guid, ['matrix']);
+      // As if all of them had seen it once: liked it, and been told of it.
+      for (const actorId of Object.values(people)) {
+        await insertLike(tx, { postGuid: post.guid, actorId, itemId: null, createdAt: site.ctx.now() });
+        const about = { ownerId: actorId, byId: people.stranger!, postGuid: post.guid, commentGuid: null, createdAt: site.ctx.now(), readAt: null, mailedAt: null };
+        await insertNotification(tx, { ...about, kind: 'mention', key: `mention:${post.guid}` });
+      }
+    }
+  });
   // All of them follow her, so that the stream would show what the check lets through.
   await site.ctx.store.transaction(async (tx) => {
     for (const viewer of VIEWERS) {
@@ -62,12 +107,42 @@ beforeAll(async () => {
       await saveRelationship(tx, { actorId, otherId: people.author!, follower: 'none', following: 'on', addedAt: null, blockedAt: viewer === 'blocker' ? 1 : null, mutedAt: null });
     }
   });
-});
+}, 120_000);
 afterAll(() => site.stop());
 
 describe.each(Object.keys(PATHS))('%s', (name) => {
   test.each(CELLS)('$viewer, post for $audience: $sees', async ({ viewer, audience, sees }) => {
     expect(await PATHS[name]!(browsers[viewer], posts[audience])).toBe(sees);
+  });
+});
+
+describe.each(Object.keys(MEMBER_PATHS))('%s', (name) => {
+  test.each(CELLS.filter(({ viewer }) => viewer !== 'nobody'))('$viewer, post for $audience: $sees', async ({ viewer, audience, sees }) => {
+    expect(await MEMBER_PATHS[name]!(browsers[viewer], posts[audience])).toBe(sees);
+  });
+});
+
+describe('/people/:address and /posts/:guid, of a person elsewhere', () => {
+  test.each(['author', 'stranger', 'nobody'] as const)('%s sees what is for everyone, and of the rest what was brought to them', async (viewer) => {
+    const ruth = await remotePerson(site.ctx, `ruth-${viewer}@garden.example`);
+    const [open, closed] = [await remotePost(site.ctx, ruth, 'for everyone here'), await remotePost(site.ctx, ruth, 'for some of you', { recipients: [(await findLocalActor(site.ctx.store, 'stranger'))!.id] })];
+    const page = (await browsers[viewer].get(`/people/ruth-${viewer}@garden.example`)).text;
+    expect([page.includes(open.title), page.includes(closed.title)]).toEqual([true, viewer === 'stranger']);
+    for (const accept of ['text/html', 'application/activity+json', 'application/atom+xml']) {
+      expect((await browsers[viewer].get(`/posts/${closed.guid}`, { Accept: accept })).status).toBe(viewer === 'stranger' ? 200 : 404);
+    }
+  });
+});
+
+describe('a reshare widens nothing', () => {
+  test.each(VIEWERS)('%s sees the root in it only if they may see the root', async (viewer) => {
+    const name = `resharer-${viewer.replaceAll(' ', '-')}`;
+    const reshare = await resharePost(site.ctx, await site.account(name), posts.public.guid);
+    for (const path of [`/u/${name}`, `/posts/${reshare.guid}`]) expect((await browsers[viewer].get(path)).text.includes(posts.public.title)).toBe(maySee(viewer, 'public'));
+    for (const accept of ['application/activity+json', 'application/atom+xml']) {
+      const document = (await browsers[viewer].get(`/posts/${reshare.guid}`, { Accept: accept })).text;
+      expect(document.includes(posts.public.guid)).toBe(maySee(viewer, 'public'));
+    }
   });
 });
 
@@ -105,7 +180,7 @@ test('every GET route is in this matrix', () => {
   const folder = path.resolve(import.meta.dirname, '../../../src/web');
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => /^(app|routes\/.*)\.tsx?$/.test(file));
   const routes = files.flatMap((file) => [...readFileSync(path.join(folder, file), 'utf8').matchAll(/\b(?:app|router)\.get\(\s*(\[[^\]]*\]|'[^']*')/g)].flatMap(([, list]) => [...list!.matchAll(/'([^']+)'/g)].map((match) => match[1]!)));
-  const listed = [...Object.keys(PATHS).map((name) => name.split(' ')[0]!), ...Object.keys(PUBLIC_PATHS), ...Object.keys(OWN_PATHS), ...OTHER_PATHS];
+  const listed = [...Object.keys(PATHS).map((name) => name.split(' ')[0]!), ...Object.keys(PUBLIC_PATHS), ...Object.keys(MEMBER_PATHS), ...Object.keys(OWN_PATHS), ...OTHER_PATHS];
   const unlisted = routes.filter((route) => !listed.includes(route) && !route.startsWith('/.well-known/') && !route.startsWith('/assets/') && !route.startsWith('/nodeinfo'));
   expect(routes).toContain('/posts/:guid');
   expect(unlisted).toEqual([]);

@@ -156,7 +156,7 @@ describe('posts for aspects', () => {
     const dora = await site.member('dora');
     const page = await alice.get('/u/dora');
     expect(page.text).toMatch(new RegExp(`name="aspect" value="${family}"`));
-    expect((await alice.post('/contacts', { address: handleOf('dora'), from: 'person', aspect: [family, choir] })).headers.location).toBe('/u/dora');
+    expect((await alice.post('/contacts', { address: handleOf('dora'), from: 'person', aspect: [family, choir] })).headers.location).toBe(`/u/dora?done=added&who=${dora.account.actorId}`);
     expect((await alice.get('/u/dora')).text).toMatch(new RegExp(`name="aspect" value="${choir}" checked`));
     expect((await alice.post(`/contacts/${dora.account.actorId}/aspects`, { from: 'person', aspect: choir })).headers.location).toBe('/u/dora');
     expect((await alice.get('/u/dora')).text).not.toMatch(new RegExp(`name="aspect" value="${family}" checked`));

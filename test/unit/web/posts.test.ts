@@ -299,7 +299,7 @@ describe('people', () => {
     await erin.get('/contacts');
     expect((await erin.post('/settings/ask-first', { on: 'yes', next: '/contacts' })).headers.location).toBe('/contacts?done=askOn');
     await frank.get('/u/erin');
-    expect((await frank.post('/contacts', { address: 'erin@social.localhost', from: 'person' })).headers.location).toBe('/u/erin');
+    expect((await frank.post('/contacts', { address: 'erin@social.localhost', from: 'person' })).headers.location).toBe(`/u/erin?done=asked&who=${erin.account.actorId}`);
     expect((await frank.get('/u/erin')).text).toContain('Asked, no answer yet');
 
     const asked = await erin.get('/contacts');
@@ -357,11 +357,11 @@ describe('people', () => {
 
 describe('live events', () => {
   /** The events of an open page, as they come. */
-  async function listen(browser: Browser): Promise<{ next: () => Promise<string>; close: () => Promise<void> }> {
+  async function listen(browser: Browser, headers: Record<string, string> = {}): Promise<{ next: () => Promise<string>; close: () => Promise<void> }> {
     const server = createServer(site.app).listen(0);
     const { port } = server.address() as AddressInfo;
     const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const stream = await new Promise<IncomingMessage>((resolve) => httpGet({ port, path: '/events', headers: { Cookie: cookie, Accept: 'text/event-stream' } }, resolve));
+    const stream = await new Promise<IncomingMessage>((resolve) => httpGet({ port, path: '/events', headers: { Cookie: cookie, Accept: 'text/event-stream', ...headers } }, resolve));
     expect(stream.headers['content-type']).toMatch(/^text\/event-stream/);
     expect(stream.headers['content-encoding']).toBeUndefined();
     let text = '';
@@ -384,6 +384,21 @@ describe('live events', () => {
       close: () => new Promise((resolve) => { stream.destroy(); server.close(() => resolve()); server.closeAllConnections(); }),
     };
   }
+
+  test('a page whose connection was cut hears of what came meanwhile, oldest first, when it connects again', async () => {
+    const [lea, max] = [await site.member('lea'), await site.member('max')];
+    await lea.get('/contacts');
+    await lea.post('/contacts', { address: 'max@social.localhost' });
+    const before = await post(max, { text: 'read long ago' });
+    await site.ctx.store.transaction((tx) => tx.query('update posts set created_at = created_at - 60000 where guid = ?', [guidOf(before)]));
+    const since = Date.now();
+    const [first, second] = [await post(max, { text: 'one' }), await post(max, { text: 'two' })];
+    const events = await listen(lea, { 'Last-Event-ID': String(since) });
+    expect([await events.next(), await events.next()]).toEqual([`post {"guid":"${guidOf(first)}"}`, `post {"guid":"${guidOf(second)}"}`]);
+    const third = await post(max, { text: 'three' });
+    expect(await events.next()).toBe(`post {"guid":"${guidOf(third)}"}`);
+    await events.close();
+  });
 
   test('an open stream hears of new posts of those it follows, and of nothing else', async () => {
     const ivy = await site.member('ivy');
