@@ -1,0 +1,29 @@
+import type { Db, Tx } from './database.js';
+import { table } from './rows.js';
+import { type Media, MediaSchema } from './schema/social.js';
+
+export type { Media };
+
+const rows = table<Media>(MediaSchema);
+
+/** Any row of that picture: several people may have the same. */
+export const findMedia = (db: Db, id: string): Promise<Media | null> => rows.find(db, { id });
+export const listMediaOf = (db: Db, actorId: number): Promise<Media[]> => rows.select(db, { actorId }, 'order by id');
+
+export async function saveMedia(tx: Tx, media: Media): Promise<void> {
+  await rows.upsert(tx, media, ['id', 'actorId']);
+}
+
+/**
+ * Takes the pictures that the person no longer shows away.
+ * @returns ids that nobody has any more: their files may go
+ */
+export async function deleteUnused(tx: Tx, actorId: number): Promise<string[]> {
+  const gone = await tx.query<{ id: string }>(
+    `delete from media where actor_id = ? and id not in (select avatar from actors where id = ? and avatar is not null union select banner from actors where id = ? and banner is not null) returning id`,
+    [actorId, actorId, actorId],
+  );
+  const orphans: string[] = [];
+  for (const { id } of gone) if (!(await findMedia(tx, id))) orphans.push(id);
+  return orphans;
+}
