@@ -8,7 +8,7 @@ import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainT
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
 import { byteLength, cutText, cutXhtml } from './cut.js';
 import { type ItemAddress, itemUri, parseItemUri, xmppUri } from './item-uri.js';
-import { AS1_SCHEMA, commentsNode, NS } from './namespaces.js';
+import { AS1_SCHEMA, commentedItem, commentsNode, NS } from './namespaces.js';
 
 /** Where the post is to be found. */
 export interface EntryLinks {
@@ -341,10 +341,13 @@ export function markdownOfEntry(entry: DecodedEntry): string {
   return title === '' || text === title || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
 }
 
-/** Where the entry's comments stand, as it says itself (Movim 0.34 looks for the title alone). null: it names no node. */
+/**
+ * Where the entry's comments stand, as it says itself (Movim 0.34 looks for the title alone). null: it names no node of comments; another one,
+ * somebody's feed, must not be made a place for comments.
+ */
 export function commentsNodeOf({ links }: DecodedEntry): ItemAddress | null {
   const named = links.filter(({ rel, title, href }) => (rel === 'replies' || title === 'comments') && /^xmpp:/i.test(href));
-  return named.map(({ href }) => parseItemUri(href)).find((address) => address !== null) ?? null;
+  return named.map(({ href }) => parseItemUri(href)).find((address) => address !== null && commentedItem(address.node) !== null) ?? null;
 }
 
 /**

@@ -56,17 +56,15 @@ const stamp = (timeMs: number): string => new Date(timeMs).toISOString();
 /** A like and nothing else. */
 export const encodeNoticed = (atMs: number): Element => xml('attachments', { xmlns: NS.ATTACHMENTS }, xml('noticed', { timestamp: stamp(atMs) }));
 
-/** The payload without what says that it is liked. null: there is nothing else in it. */
-export function withoutLike(payload: Element): Element | null {
-  const rest = payload.getChildElements().filter((child) => !isKnown(child));
-  return rest.length === 0 ? null : rebuilt(rest);
+/** A payload in two: what says that it is liked, and all else. null: there is nothing of it. */
+export function partsOf(payload: Element): { known: Element | null; others: Element | null } {
+  const children = payload.getChildElements();
+  const part = (some: Element[]) => (some.length === 0 ? null : rebuilt(some));
+  return { known: part(children.filter(isKnown)), others: part(children.filter((child) => !isKnown(child))) };
 }
 
-/** The payload with a like in it, whatever else there is. */
-export function withLike(payload: Element, atMs: number): Element {
-  if (isLike(decodeAttachments(payload))) return payload;
-  return rebuilt([xml('noticed', { timestamp: stamp(atMs) }), ...payload.getChildElements().filter((child) => !isKnown(child))]);
-}
+/** The parts put together again. */
+export const joined = (...parts: (Element | null)[]): Element => rebuilt(parts.flatMap((part) => part?.getChildElements() ?? []));
 
 /** By way of text, so that each child takes along the namespaces that it has from around it. */
 function rebuilt(children: Element[]): Element {

@@ -107,5 +107,8 @@ export const NS = {
 /** What Activity Streams 1 verbs and object types begin with. */
 export const AS1_SCHEMA = 'http://activitystrea.ms/schema/1.0/';
 
-/** The node with the comments on a post (Movim hard-wires this prefix). */
-export const commentsNode = (itemId: string): string => `${NS.MICROBLOG}:comments/${itemId}`;
+const COMMENTS_PREFIX = `${NS.MICROBLOG}:comments/`;
+/** The node with the comments on a post (XEP-0277 §3; Movim hard-wires this prefix, Libervia writes it). */
+export const commentsNode = (itemId: string): string => COMMENTS_PREFIX + itemId;
+/** To which item's comments a node of this name belongs. null: no name of such a node. */
+export const commentedItem = (node: string): string | null => (node.startsWith(COMMENTS_PREFIX) && node.length > COMMENTS_PREFIX.length ? node.slice(COMMENTS_PREFIX.length) : null);

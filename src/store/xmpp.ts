@@ -1,5 +1,5 @@
 import type { Guid } from '../domain/guid.js';
-import { visibleSql } from './access.js';
+import { personVisibleSql, visibleSql } from './access.js';
 import type { Db, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import { type LegRow, LegSchema, type PresenceLeg, type PubsubSubscription, type SubscriptionRow, SubscriptionSchema } from './schema/relationships.js';
@@ -84,11 +84,13 @@ export interface DeliveryTargets {
  * access check admits the person behind it. `pausedUntil` and caps are the caller's. Few columns, because there may be thousands of
  * rows, and to bring one column of them over costs more than the check.
  */
-export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number }, host: string): Promise<DeliveryTargets> {
+export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number; reshareOf?: Guid | null }, host: string): Promise<DeliveryTargets> {
   const params = [post.guid, post.authorId, host];
+  // A reshare shows its root: nobody gets it to whom the root's author shows nothing.
+  const root = post.reshareOf ? `and not exists (select 1 from posts r where r.guid = p.reshare_of and not ${visibleSql('r', 't.person_id')})` : '';
   const ofPost = (columns: string, from: string, state: string) =>
     `select ${columns} from posts p join ${from} t on t.actor_id = p.author_id
-     where p.guid = ? and p.author_id = ? and t.host = ? and t.${state} and ${visibleSql('p', 't.person_id')}`;
+     where p.guid = ? and p.author_id = ? and t.host = ? and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`;
   const subscribed = await db.query<{ node: string; jid: string; person_id: number | null; paused_until: number | null }>(
     `${ofPost('t.node, t.jid, t.person_id, t.paused_until', 'subscriptions', "state = 'subscribed'")} order by t.jid, t.node`,
     params,
@@ -100,12 +102,44 @@ export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: numb
   };
 }
 
-/** The hosts where somebody follows the actor, by presence or subscription. */
-export async function subscriptionHosts(db: Db, actorId: number): Promise<string[]> {
+/**
+ * The hosts where somebody follows the actor, by presence or subscription.
+ * @param nodes those of the feeds; without: whatever they subscribed to
+ */
+export async function subscriptionHosts(db: Db, actorId: number, nodes: readonly string[] = []): Promise<string[]> {
   const rows = await db.query<{ host: string }>(
-    `select host from subscriptions where actor_id = ? and state = 'subscribed'
+    `select host from subscriptions where actor_id = ? and state = 'subscribed' ${nodes.length > 0 ? `and node in (${marks(nodes.length)})` : ''}
      union select host from presence_legs where actor_id = ? and inbound = 'on' order by host`,
-    [actorId, actorId],
+    [actorId, ...nodes, actorId],
   );
   return rows.map((row) => row.host);
+}
+
+/** The hosts where somebody subscribed to one of these nodes of the actor. */
+export async function nodeHosts(db: Db, actorId: number, nodes: readonly string[]): Promise<string[]> {
+  const rows = await db.query<{ host: string }>(`select distinct host from subscriptions where actor_id = ? and node in (${marks(nodes.length)}) and state = 'subscribed' order by host`, [
+    actorId,
+    ...nodes,
+  ]);
+  return rows.map((row) => row.host);
+}
+
+/**
+ * Who on this host is to hear of what somebody did under a post: those who subscribed to one of the nodes, may see the post, and have nothing to
+ * do with a block between them and who did it. For the end of the post, too.
+ * @param byId whose doing it is
+ */
+export async function nodeTargets(db: Db, { postGuid, byId, nodes, host }: { postGuid: Guid; byId: number; nodes: readonly string[]; host: string }): Promise<Pick<PubsubSubscription, 'node' | 'jid' | 'pausedUntil'>[]> {
+  const rows = await db.query<{ node: string; jid: string; paused_until: number | null }>(
+    `select t.node, t.jid, t.paused_until from posts p join subscriptions t on t.actor_id = p.author_id join actors w on w.id = ?
+     where p.guid = ? and t.host = ? and t.node in (${marks(nodes.length)}) and t.state = 'subscribed'
+     and ${visibleSql('p', 't.person_id')} and ${personVisibleSql('w.id', 't.person_id')} order by t.jid, t.node`,
+    [byId, postGuid, host, ...nodes],
+  );
+  return rows.map(({ node, jid, paused_until }) => ({ node, jid, pausedUntil: paused_until }));
+}
+
+/** The subscriptions on a host to nodes that are no longer there. */
+export async function endSubscriptions(tx: Tx, actorId: number, nodes: readonly string[], host: string): Promise<void> {
+  await tx.query(`delete from subscriptions where actor_id = ? and host = ? and node in (${marks(nodes.length)})`, [actorId, host, ...nodes]);
 }

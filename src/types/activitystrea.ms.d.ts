@@ -7,6 +7,7 @@ declare module 'activitystrea.ms' {
     content(text: string): this;
     url(iri: string): this;
     attributedTo(iri: string): this;
+    inReplyTo(iri: string): this;
     to(iri: string): this;
     cc(iri: string): this;
     actor(iri: string): this;
@@ -28,6 +29,7 @@ declare module 'activitystrea.ms' {
   }
   interface ActivityStreams {
     note(): Builder;
+    announce(): Builder;
     person(): Builder;
     create(): Builder;
     update(): Builder;

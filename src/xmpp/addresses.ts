@@ -70,3 +70,6 @@ export const unescapeLocal = (local: string): string => local.replace(/\\(20|22|
 /** The bare JID under which our component speaks for an actor: a local person's handle, anyone else escaped (interface.md §8). */
 export const componentJidOf = (actor: Actor, socialDomain: string): string =>
   actor.isLocal ? handleOf(actor) : `${escapeLocal(handleOf(actor))}@${socialDomain}`;
+
+/** The bare JID by which a person is known on XMPP. TODO: for people of networks without JIDs, the one under which we speak for them. */
+export const jidOf = (actor: Actor): string => handleOf(actor);

@@ -12,7 +12,10 @@ import { itemNotFound, serviceUnavailable } from './errors.js';
 import { ACCOUNT_FEATURES, ACCOUNT_IDENTITIES, CLIENT_IDENTITY, DOMAIN_FEATURES, DOMAIN_IDENTITY, type Identity } from './features.js';
 import { meet, type Target } from './people.js';
 import { profileItems, readPage } from './pubsub/nodes.js';
+import { discoItemsOf, openNode, postNodeMetaData } from './pubsub/post-node-requests.js';
+import { postNodeNamed } from './pubsub/post-nodes.js';
 import { FEED_NODES, isFeed, type NodeName, nodeMetaData, nodeNamed, planPage, PROFILE_NODES } from './pubsub/rules.js';
+import { readSequence } from './pubsub/sequence.js';
 
 const info = (node: string | undefined, identities: readonly Identity[], features: readonly string[], ...more: Element[]): Element =>
   xml(
@@ -39,7 +42,7 @@ const discoInfo =
       if (asked !== undefined) throw itemNotFound();
       return info(undefined, [DOMAIN_IDENTITY], DOMAIN_FEATURES);
     }
-    const { target } = await meet(ctx, to, from);
+    const { target, asker } = await meet(ctx, to, from);
     if (to.resource !== '') {
       if (!isOwnResource(to.resource)) throw serviceUnavailable();
       // COMPAT Prosody 0.12, ejabberd 23.01: both ask the full JID with node='NODE#VER'.
@@ -47,6 +50,8 @@ const discoInfo =
       return info(asked, [CLIENT_IDENTITY], RESOURCE_FEATURES[to.resource]);
     }
     if (asked === undefined) return info(undefined, ACCOUNT_IDENTITIES.map((identity) => ({ ...identity, ...(identity.category === 'account' ? { name: target.jid } : {}) })), ACCOUNT_FEATURES);
+    const ofPost = postNodeNamed(asked, target.jid);
+    if (ofPost) return info(asked, [{ category: 'pubsub', type: 'leaf' }], [NS.PUBSUB], await postNodeMetaData(ctx, target, await openNode(ctx, target, asker, ofPost)));
     const node = nodeNamed(asked);
     if (!node) throw itemNotFound();
     return nodeInfo(ctx, target, asked, node);
@@ -61,12 +66,19 @@ const discoItems =
     const { target, asker } = await meet(ctx, to, from);
     if (to.resource !== '') return isOwnResource(to.resource) ? answer() : notThere();
     if (asked === undefined) {
+      // The thousands of nodes of posts are not listed: entries name them.
       const nodes: NodeName[] = [...FEED_NODES, ...PROFILE_NODES.filter((node) => profileItems(ctx, node, target.actor).length > 0)];
       return answer(nodes.map((node) => xml('item', { jid: target.jid, node })));
     }
+    const set = payload.getChild('set', NS.RSM);
+    const ofPost = postNodeNamed(asked, target.jid);
+    if (ofPost) {
+      const { sequence } = await openNode(ctx, target, asker, ofPost);
+      const { items, info: page } = await readSequence(sequence, set ? planPage(undefined, decodePageRequest(set)) : planPage('max', null));
+      return answer(discoItemsOf(target.jid, items), ...(set ? [encodePageInfo(page)] : []));
+    }
     const node = nodeNamed(asked) ?? notThere();
     if (!isFeed(node)) return answer(profileItems(ctx, node, target.actor).map(({ id }) => xml('item', { jid: target.jid, name: id })));
-    const set = payload.getChild('set', NS.RSM);
     if (set) {
       const { items, info: page } = await readPage(ctx, asker.viewer, target.actor, node, planPage(undefined, decodePageRequest(set)));
       return answer(items.map(({ id }) => xml('item', { jid: target.jid, name: id })), encodePageInfo(page));

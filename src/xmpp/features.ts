@@ -28,6 +28,8 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   NS.RSM,
   NS.MICROBLOG,
   NS.SOCIAL_FEED,
+  // XEP-0470 §2.2: only a service that does all of it may say so.
+  NS.ATTACHMENTS,
   NS.PUBSUB,
   ...pubsub(
     'access-open',

@@ -21,6 +21,7 @@ import type { InterestsOf } from './presence/interests.js';
 import type { KnownPresence, Resource } from './presence/known.js';
 import type { WarmUp } from './presence/warm-up.js';
 import { encodePost, profileItems } from './pubsub/nodes.js';
+import { forgetEnded, isOfFeed, newsUnder, rootOf } from './pubsub/post-events.js';
 import { FEED_NODES, type FeedNodeName, PROFILE_NODES, type ProfileNodeName } from './pubsub/rules.js';
 import type { Transport } from './transport.js';
 
@@ -80,9 +81,12 @@ export class Feeds {
 
   async #deliverNow(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
     const { ctx, parts } = this;
-    const [post, author] = await Promise.all([findPostForDelivery(ctx.store, activity.postGuid), findActor(ctx.store, activity.actorId)]);
+    const post = await findPostForDelivery(ctx.store, activity.postGuid);
+    const author = post && (await findActor(ctx.store, post.authorId));
     // What was retracted in between is not told any more; the retraction has a delivery of its own.
     if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return 0;
+    const under = await this.#tellUnder(activity, post, author, host, signal);
+    if (!isOfFeed(activity.verb)) return under;
     const targets = await deliveryTargets(ctx.store, post, host);
     const now = ctx.now();
 
@@ -122,8 +126,18 @@ export class Feeds {
     return people.size;
   }
 
+  /** What was done under the post, to those who subscribed to its nodes. @returns how many bare JIDs */
+  async #tellUnder(activity: Activity, post: Post, author: Actor, host: string, signal: AbortSignal): Promise<number> {
+    const news = await newsUnder(this.ctx, activity, post, author, host);
+    if (news.length === 0) return 0;
+    await Promise.all(news.map(({ event, recipients }) => this.#sendAll(host, event, recipients, signal)));
+    await this.parts.transport.barrier();
+    await forgetEnded(this.ctx, activity, post, host);
+    return new Set(news.flatMap(({ recipients }) => recipients)).size;
+  }
+
   async #event(activity: Activity, post: Post, author: Actor, node: FeedNodeName): Promise<Element> {
-    const item = activity.verb === 'delete' ? { id: post.guid, payload: null } : await encodePost(this.ctx, node, { post, author });
+    const item = activity.verb === 'delete' ? { id: post.guid, payload: null } : await encodePost(this.ctx, node, { post, author, root: post.kind === 'reshare' ? await rootOf(this.ctx, post) : null });
     return encodeEvent({ from: componentJidOf(author, this.ctx.config.domain), id: eventId(activity.id), node, items: [item] });
   }
 
@@ -225,7 +239,8 @@ export class Feeds {
   async bounced({ activityId, condition }: { activityId: Guid; condition: string }, to: Jid, from: Jid): Promise<void> {
     const { ctx } = this;
     const [activity, actor] = await Promise.all([findActivity(ctx.store, activityId), findLocalActor(ctx.store, to.local)]);
-    if (!activity || !actor || activity.actorId !== actor.id) return;
+    const post = activity && (await findPostForDelivery(ctx.store, activity.postGuid));
+    if (!activity || !actor || post?.authorId !== actor.id) return;
     ctx.log.info({ activityId, jid: from.bare, condition }, 'an event came back');
     this.parts.known.unavailable(to.local, from);
     const key = `${to.local}/${from.bare}`;

@@ -2,7 +2,6 @@ import { handleOf } from '../domain/actor.js';
 import type { Job } from '../domain/job.js';
 import type { Protocol } from '../domain/protocol.js';
 import type { Context } from '../services/context.js';
-import { subscriptionHosts } from '../store/xmpp.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { discoHandlers } from './disco.js';
 import type { Handlers, IqHandler } from './dispatch.js';
@@ -13,8 +12,10 @@ import { InterestsOf } from './presence/interests.js';
 import { KnownPresence } from './presence/known.js';
 import { Presence } from './presence/subscriptions.js';
 import { WarmUp } from './presence/warm-up.js';
+import { hostsFor, isKeptElsewhere } from './pubsub/post-events.js';
 import { FEED_NODES, PROFILE_NODES } from './pubsub/rules.js';
 import { pubsubHandlers } from './pubsub/stanzas.js';
+import { RemoteNodes } from './remote-nodes.js';
 import { smallHandlers } from './small-requests.js';
 import type { Transport } from './transport.js';
 
@@ -46,6 +47,7 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   const warmUp = new WarmUp();
   const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now });
   const feeds = new Feeds(ctx, { transport, known, interests, warmUp, multicast });
+  const remoteNodes = new RemoteNodes(ctx, transport);
   const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds });
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
@@ -76,8 +78,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
     protocol: {
       name: 'xmpp',
       addressOf: handleOf,
-      hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
-      deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
+      hostsFor: (activity) => hostsFor(ctx, activity),
+      deliver: async (activity, host, signal) => ((await isKeptElsewhere(ctx, activity)) ? remoteNodes.deliver(activity) : feeds.deliver(activity, host, signal)),
     },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),

@@ -6,6 +6,8 @@ import { type Element, serialize, xml } from '../../xml.js';
 export interface EventItem {
   id: string;
   payload: Element | null;
+  /** Bare JID; missing: whose node it is. */
+  publisher?: string;
 }
 
 export interface Event {
@@ -19,6 +21,10 @@ export interface Event {
   delayedSince?: number;
 }
 
+/** A node is no longer there (XEP-0060 §8.4.2). The message, without its recipient. */
+export const encodeNodeEnd = ({ from, id, node }: Pick<Event, 'from' | 'id' | 'node'>): Element =>
+  xml('message', { from, type: 'headline', id }, xml('event', { xmlns: NS.PUBSUB_EVENT }, xml('delete', { node })));
+
 /** The message, without its recipient. Headlines are not kept for people who are offline (XEP-0060 §7.1.2.1, both servers). */
 export const encodeEvent = ({ from, id, node, items, delayedSince }: Event): Element =>
   xml(
@@ -30,7 +36,7 @@ export const encodeEvent = ({ from, id, node, items, delayedSince }: Event): Ele
       xml(
         'items',
         { node },
-        items.map((item) => (item.payload ? xml('item', { id: item.id, publisher: from }, item.payload) : xml('retract', { id: item.id }))),
+        items.map((item) => (item.payload ? xml('item', { id: item.id, publisher: item.publisher ?? from }, item.payload) : xml('retract', { id: item.id }))),
       ),
     ),
     delayedSince !== undefined && xml('delay', { xmlns: NS.DELAY, from, stamp: new Date(delayedSince).toISOString() }),

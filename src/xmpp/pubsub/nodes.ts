@@ -3,38 +3,53 @@
 import type { Actor } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
 import { type Guid, isGuid } from '../../domain/guid.js';
-import type { Post } from '../../domain/post.js';
-import { encodeNoteItem } from '../../formats/activitystreams2.js';
-import { encodeEntry, ownLinks } from '../../formats/atom-entry.js';
+import { encodeAnnounceItem, encodeNoteItem } from '../../formats/activitystreams2.js';
+import { type EntryLinks, encodeEntry, encodeReshare, ownLinks } from '../../formats/atom-entry.js';
+import { itemUri } from '../../formats/item-uri.js';
 import { NS } from '../../formats/namespaces.js';
 import { encodeNick, encodeNoAvatar } from '../../formats/profile-nodes.js';
 import { encodeVcard4 } from '../../formats/vcard4.js';
 import type { Context } from '../../services/context.js';
 import { countPostsBy, listPostsBy, type PostView, readPost, type Viewer } from '../../services/stream.js';
-import { type Element, serialize } from '../../xml.js';
-import { componentJidOf } from '../addresses.js';
+import type { Element } from '../../xml.js';
+import { originOf } from '../../store/received.js';
+import { componentJidOf, jidOf } from '../addresses.js';
 import type { EventItem } from '../codec/event.js';
-import type { PageInfo } from '../codec/rsm.js';
-import { itemNotFound } from '../errors.js';
-import { type FeedNodeName, PAGE_MAX, type Plan, type ProfileNodeName } from './rules.js';
-
-/** Prosody's c2s takes 256 KiB from a client, servers among each other 512: a page stays below, whatever is asked for. */
-const PAGE_BYTES = 160 * 1024;
+import type { FeedNodeName, Plan, ProfileNodeName } from './rules.js';
+import { type ItemsPage, readSequence, type Sequence } from './sequence.js';
 
 export const actorUrl = (ctx: Context, actor: Actor): string => `${ctx.config.publicUrl}/u/${actor.username}`;
 
-const ENCODERS: Record<FeedNodeName, (ctx: Context, post: Post, author: Actor) => Element | Promise<Element>> = {
-  [NS.MICROBLOG]: (ctx, post, author) => {
-    const authorJid = componentJidOf(author, ctx.config.domain);
-    return encodeEntry(post, author, ownLinks(authorJid, post));
+/** What an item needs of a post. */
+type Shown = Pick<PostView, 'post' | 'author' | 'root'>;
+
+/** Where a post is to be found: here, or where it came from. */
+export async function linksOf(ctx: Context, { post, author }: Pick<PostView, 'post' | 'author'>): Promise<EntryLinks> {
+  const authorJid = jidOf(author);
+  if (author.isLocal) return ownLinks(authorJid, post);
+  const origin = await originOf(ctx.store, post.guid);
+  return {
+    authorJid,
+    webUrl: /^https?:/i.test(post.atomId) ? post.atomId : `${ctx.config.publicUrl}/posts/${post.guid}`,
+    itemUri: itemUri({ jid: origin?.service ?? authorJid, node: origin?.node ?? NS.MICROBLOG, item: origin?.itemId ?? post.guid }),
+    commentsUri: origin?.commentsService && origin.commentsNode ? itemUri({ jid: origin.commentsService, node: origin.commentsNode, item: null }) : null,
+  };
+}
+
+const ENCODERS: Record<FeedNodeName, (ctx: Context, view: Shown) => Promise<Element>> = {
+  [NS.MICROBLOG]: async (ctx, { post, author, root }) => {
+    const links = ownLinks(componentJidOf(author, ctx.config.domain), post);
+    if (post.kind === 'note') return encodeEntry(post, author, links);
+    return encodeReshare(post, author, links, root && { post: root.post, author: root.author, links: await linksOf(ctx, root) });
   },
-  [NS.ACTIVITYSTREAMS2]: (ctx, post, author) => encodeNoteItem(post, actorUrl(ctx, author)),
+  [NS.ACTIVITYSTREAMS2]: (ctx, { post, author, root }) =>
+    post.kind === 'note' ? encodeNoteItem(post, actorUrl(ctx, author)) : encodeAnnounceItem(post, actorUrl(ctx, author), root?.post.atomId ?? null),
 };
 
 /** A post as an item of a feed node. */
-export const encodePost = async (ctx: Context, node: FeedNodeName, { post, author }: Pick<PostView, 'post' | 'author'>): Promise<EventItem> => ({
-  id: post.guid,
-  payload: await ENCODERS[node](ctx, post, author),
+export const encodePost = async (ctx: Context, node: FeedNodeName, view: Shown): Promise<EventItem> => ({
+  id: view.post.guid,
+  payload: await ENCODERS[node](ctx, view),
 });
 
 /** The items of a profile node: one, or none while there is nothing to tell. */
@@ -51,11 +66,6 @@ export function profileItems(ctx: Context, node: ProfileNodeName, actor: Actor):
   }
 }
 
-export interface ItemsPage {
-  items: EventItem[];
-  info: PageInfo;
-}
-
 /** A post of this person that the viewer may see, or null. */
 export async function readItem(ctx: Context, viewer: Viewer, actor: Actor, guid: Guid): Promise<PostView | null> {
   if (!isGuid(guid)) return null;
@@ -68,59 +78,24 @@ export async function readItem(ctx: Context, viewer: Viewer, actor: Actor, guid:
   }
 }
 
-/**
- * A page of a feed, whatever of it the viewer may see. Its `<set/>` counts from the newest, also where the items stand oldest first:
- * Movim asks for what is `after` the last, and means older posts.
- * @throws StanzaError item-not-found: the item to page from is not there, or not for the viewer
- */
-export async function readPage(ctx: Context, viewer: Viewer, actor: Actor, node: FeedNodeName, plan: Plan): Promise<ItemsPage> {
-  const count = await countPostsBy(ctx, viewer, actor);
-  if (plan.limit === 0) return { items: [], info: { first: null, last: null, index: null, count } };
-  const { from } = plan;
-  let views: PostView[];
-  if ('end' in from) views = await listPostsBy(ctx, viewer, actor, { limit: plan.limit, direction: 'oldest-first' });
-  else if ('newer' in from) {
-    await requireCursor(ctx, viewer, actor, from.newer);
-    views = await listPostsBy(ctx, viewer, actor, { newer: from.newer, limit: plan.limit, direction: 'oldest-first' });
-  } else if ('older' in from) {
-    await requireCursor(ctx, viewer, actor, from.older);
-    views = await listPostsBy(ctx, viewer, actor, { older: from.older, limit: plan.limit });
-  } else views = await fromIndex(ctx, viewer, actor, from.index, plan.limit);
+/** The posts of a person, for one viewer. @param encode makes the item of a post */
+export const feedOf = (ctx: Context, viewer: Viewer, actor: Actor, encode: (view: PostView) => Promise<EventItem>): Sequence => ({
+  count: (bounds) => countPostsBy(ctx, viewer, actor, bounds),
+  list: async (page) => (await listPostsBy(ctx, viewer, actor, page)).map((view) => ({ key: view.post.guid, make: () => encode(view) })),
+  // A deleted post still says where it stood; only whoever could see it may know.
+  keyOf: async (id) => {
+    if (!isGuid(id)) return null;
+    try {
+      return (await readPost(ctx, viewer, id)).author.id === actor.id ? id : null;
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      if (error.code === 'gone') return id;
+      if (error.code === 'not-found') return null;
+      throw error;
+    }
+  },
+});
 
-  const items: EventItem[] = [];
-  let bytes = 0;
-  for (const view of views) {
-    const item = await encodePost(ctx, node, view);
-    bytes += Buffer.byteLength(serialize(item.payload!));
-    if (items.length > 0 && bytes > PAGE_BYTES) break;
-    items.push(item);
-  }
-  if ('end' in from || 'newer' in from) items.reverse();
-  const first = items[0]?.id ?? null;
-  const last = items.at(-1)?.id ?? null;
-  const index = first === null ? null : await countPostsBy(ctx, viewer, actor, { newer: first });
-  if (plan.chronological) items.reverse();
-  return { items, info: { first, last, index, count } };
-}
-
-/** A deleted post still says where it stood; only whoever could see it may know. */
-async function requireCursor(ctx: Context, viewer: Viewer, actor: Actor, guid: string): Promise<void> {
-  if (!isGuid(guid)) throw itemNotFound();
-  try {
-    if ((await readPost(ctx, viewer, guid)).author.id !== actor.id) throw itemNotFound();
-  } catch (error) {
-    if (!(error instanceof DomainError && error.code === 'gone')) throw error;
-  }
-}
-
-async function fromIndex(ctx: Context, viewer: Viewer, actor: Actor, index: number, limit: number): Promise<PostView[]> {
-  let older: Guid | undefined;
-  for (let left = index; left > 0; left -= PAGE_MAX) {
-    const skipped = await listPostsBy(ctx, viewer, actor, { ...(older ? { older } : {}), limit: Math.min(left, PAGE_MAX) });
-    if (skipped.length < Math.min(left, PAGE_MAX)) throw itemNotFound();
-    older = skipped.at(-1)!.post.guid;
-  }
-  const views = await listPostsBy(ctx, viewer, actor, { ...(older ? { older } : {}), limit });
-  if (index > 0 && views.length === 0) throw itemNotFound();
-  return views;
-}
+/** A page of a feed, whatever of it the viewer may see. @throws StanzaError item-not-found: the item to page from */
+export const readPage = (ctx: Context, viewer: Viewer, actor: Actor, node: FeedNodeName, plan: Plan): Promise<ItemsPage> =>
+  readSequence(feedOf(ctx, viewer, actor, (view) => encodePost(ctx, node, view)), plan);

@@ -54,12 +54,28 @@ const TITLES: Record<NodeName, string> = {
   [NS.AVATAR_DATA]: 'Picture data',
 };
 
+/** What nodes differ in. */
+export interface NodeTraits {
+  title: string;
+  /** `pubsub#type`. */
+  type: string;
+  publishModel: 'publishers' | 'open';
+  sendLast: 'never' | 'on_sub_and_presence';
+}
+
+const traitsOf = (node: NodeName): NodeTraits => ({
+  title: TITLES[node],
+  type: node === NS.ACTIVITYSTREAMS2 ? NS.SOCIAL_FEED : node,
+  publishModel: 'publishers',
+  sendLast: isFeed(node) ? 'never' : 'on_sub_and_presence',
+});
+
 /** Every setting of a node, all of them fixed. `deliver_payloads` 1 although XEP-0472 says 0: Movim 0.34 drops events without payload. */
-export const nodeConfiguration = (node: NodeName): Field[] => [
-  { name: 'pubsub#title', type: 'text-single', values: [TITLES[node]], label: 'Title' },
-  { name: 'pubsub#type', type: 'text-single', values: [node === NS.ACTIVITYSTREAMS2 ? NS.SOCIAL_FEED : node], label: 'Type' },
+export const settingsOf = ({ title, type, publishModel, sendLast }: NodeTraits): Field[] => [
+  { name: 'pubsub#title', type: 'text-single', values: [title], label: 'Title' },
+  { name: 'pubsub#type', type: 'text-single', values: [type], label: 'Type' },
   { name: 'pubsub#access_model', type: 'list-single', values: ['open'], options: ['open'], label: 'Who may read (each item has its own audience)' },
-  { name: 'pubsub#publish_model', type: 'list-single', values: ['publishers'], options: ['publishers'], label: 'Who may publish' },
+  { name: 'pubsub#publish_model', type: 'list-single', values: [publishModel], options: [publishModel], label: 'Who may publish' },
   { name: 'pubsub#persist_items', type: 'boolean', values: ['1'], label: 'Items are kept' },
   { name: 'pubsub#max_items', type: 'text-single', values: ['max'], label: 'How many items are kept' },
   { name: 'pubsub#deliver_notifications', type: 'boolean', values: ['1'], label: 'Subscribers are told' },
@@ -67,22 +83,26 @@ export const nodeConfiguration = (node: NodeName): Field[] => [
   { name: 'pubsub#notify_retract', type: 'boolean', values: ['1'], label: 'also of items that are removed' },
   { name: 'pubsub#notify_delete', type: 'boolean', values: ['1'], label: 'also when the node is removed' },
   { name: 'pubsub#notify_sub', type: 'boolean', values: ['0'], label: 'The owner is told of subscriptions' },
-  { name: 'pubsub#send_last_published_item', type: 'list-single', values: [isFeed(node) ? 'never' : 'on_sub_and_presence'], label: 'When the last item is sent' },
+  { name: 'pubsub#send_last_published_item', type: 'list-single', values: [sendLast], label: 'When the last item is sent' },
   { name: 'pubsub#itemreply', type: 'list-single', values: ['publisher'], label: 'Whom replies go to' },
 ];
 
+export const nodeConfiguration = (node: NodeName): Field[] => settingsOf(traitsOf(node));
+
 /** disco#info's meta-data (XEP-0060 §5.4). */
-export const nodeMetaData = (node: NodeName, owner: string, createdAt: number, subscribers: number): Field[] => [
-  ...nodeConfiguration(node)
+export const metaDataOf = (traits: NodeTraits, owner: string, createdAt: number, subscribers: number): Field[] => [
+  ...settingsOf(traits)
     .filter(({ name }) => ['pubsub#title', 'pubsub#type', 'pubsub#access_model', 'pubsub#publish_model', 'pubsub#max_items'].includes(name))
     .map(({ name, type, values }) => ({ name, type, values })),
-  { name: 'pubsub#description', type: 'text-single', values: [TITLES[node]] },
+  { name: 'pubsub#description', type: 'text-single', values: [traits.title] },
   { name: 'pubsub#creation_date', type: 'text-single', values: [new Date(createdAt).toISOString()] },
   { name: 'pubsub#creator', type: 'text-single', values: [owner] },
   { name: 'pubsub#owner', type: 'jid-multi', values: [owner] },
   { name: 'pubsub#publisher', type: 'jid-multi', values: [owner] },
   { name: 'pubsub#num_subscribers', type: 'text-single', values: [String(subscribers)] },
 ];
+
+export const nodeMetaData = (node: NodeName, owner: string, createdAt: number, subscribers: number): Field[] => metaDataOf(traitsOf(node), owner, createdAt, subscribers);
 
 // ── what clients ask a node to be ──
 

@@ -1,6 +1,7 @@
 // XEP-0060 Publish-Subscribe, version 1.30.0; XEP-0163 PEP, version 1.2.2: <pubsub/> stanzas ↔ rules.ts, nodes.ts, subscriptions.ts, publish.ts.
 // What Movim and Libervia really send, and what they make of each refusal: xmpp-social.md §4.
 import type { Audience } from '../../domain/activity.js';
+import { isAttachmentsName } from '../../formats/attachments.js';
 import { decodeNick } from '../../formats/profile-nodes.js';
 import { NS } from '../../formats/namespaces.js';
 import { decodeVcard4 } from '../../formats/vcard4.js';
@@ -17,8 +18,11 @@ import { badRequest, itemNotFound, notAllowed, StanzaError } from '../errors.js'
 import { type Asker, meet, type Target } from '../people.js';
 import { encodePost, profileItems, readItem, readPage } from './nodes.js';
 import { findOwnItem, publishItem, retractItem } from './publish.js';
-import { type Action, audienceOfOptions, checkConfiguration, FEED_NODES, isFeed, type NodeName, nodeConfiguration, nodeNamed, PAGE_MAX, PROFILE_NODES, planPage, require } from './rules.js';
-import { subscribe, unsubscribe } from './subscriptions.js';
+import { type OpenNode, openNode } from './post-node-requests.js';
+import { POST_NODE_TRAITS, postNodeNamed } from './post-nodes.js';
+import { type Action, audienceOfOptions, checkConfiguration, FEED_NODES, isFeed, type NodeName, nodeConfiguration, nodeNamed, PAGE_MAX, PROFILE_NODES, planPage, require, settingsOf } from './rules.js';
+import { readSequence } from './sequence.js';
+import { subscribe, subscribeToPost, unsubscribe } from './subscriptions.js';
 
 /** Everything that a request is about. */
 interface Call {
@@ -37,6 +41,12 @@ const pubsubOwner = (...children: Element[]): Element => xml('pubsub', { xmlns: 
 /** @throws StanzaError forbidden */
 const mayOnly = ({ asker }: Call, action: Action): void => require(asker.isOwner ? 'owner' : 'none', action);
 
+/** The node of a post that the verb names, opened for the asker. null: it names another. @throws StanzaError item-not-found */
+function postNodeOf({ ctx, target, asker, verb }: Call): Promise<OpenNode> | null {
+  const node = postNodeNamed(verb.attrs.node ?? '', target.jid);
+  return node && openNode(ctx, target, asker, node);
+}
+
 /** The node that the verb names. @throws StanzaError bad-request + nodeid-required, item-not-found */
 function nodeOf({ verb }: Call): NodeName {
   const name = verb.attrs.node;
@@ -49,17 +59,26 @@ const notThere = (): never => {
 
 // ── reading ──
 
-const encodeItem = (call: Call, { id, payload }: EventItem): Element => xml('item', { id, publisher: call.target.jid }, payload);
+const encodeItem = (call: Call, { id, payload, publisher = call.target.jid }: EventItem): Element => xml('item', { id, publisher }, payload);
 
 const items: CallHandler = async (call) => {
   const { ctx, target, asker, verb } = call;
-  const node = nodeOf(call);
+  const open = await postNodeOf(call);
+  const node = open ? null : nodeOf(call);
   // The name as it was asked for: an alias is answered by itself.
   const answer = (found: EventItem[], set: Element | false = false) => pubsub(xml('items', { node: verb.attrs.node }, found.map((item) => encodeItem(call, item))), set);
   const ids = verb.getChildren('item').map((item) => item.attrs.id ?? '');
   if (ids.length > PAGE_MAX) throw new StanzaError('modify', 'not-acceptable', null, `Ask for at most ${PAGE_MAX} items at once.`);
   if (ids.includes('')) throw badRequest('item-required');
 
+  const set = call.pubsub.getChild('set', NS.RSM) ?? verb.getChild('set', NS.RSM);
+  const plan = () => planPage(verb.attrs.max_items, set ? decodePageRequest(set) : null);
+  if (open) {
+    if (ids.length > 0) return answer((await Promise.all([...new Set(ids)].map((id) => open.find(id)))).filter((item) => item !== null));
+    const page = await readSequence(open.sequence, plan());
+    return answer(page.items, encodePageInfo(page.info));
+  }
+  if (node === null) return notThere();
   if (!isFeed(node)) {
     const all = profileItems(ctx, node, target.actor);
     return answer(ids.length > 0 ? all.filter(({ id }) => ids.includes(id)) : all);
@@ -74,8 +93,7 @@ const items: CallHandler = async (call) => {
     }
     return answer(found);
   }
-  const set = call.pubsub.getChild('set', NS.RSM) ?? verb.getChild('set', NS.RSM);
-  const page = await readPage(ctx, asker.viewer, target.actor, node, planPage(verb.attrs.max_items, set ? decodePageRequest(set) : null));
+  const page = await readPage(ctx, asker.viewer, target.actor, node, plan());
   // Always with <set/>: Movim offers "older posts" only where it saw <last/>.
   return answer(page.items, encodePageInfo(page.info));
 };
@@ -93,21 +111,24 @@ const encodeSubscription = ({ node, jid, state, subid }: Pick<PubsubSubscription
 
 const subscribeTo: CallHandler = async (call) => {
   checkSubscriber(call);
-  const node = nodeOf(call);
-  const subscription = await subscribe(call.ctx, call.target, call.asker, node);
+  const open = await postNodeOf(call);
+  const subscription = open ? await subscribeToPost(call.ctx, call.target, call.asker, open.node.name) : await subscribe(call.ctx, call.target, call.asker, nodeOf(call));
   return pubsub(encodeSubscription({ ...subscription, node: call.verb.attrs.node! }));
 };
 
 const unsubscribeFrom: CallHandler = async (call) => {
   checkSubscriber(call);
-  await unsubscribe(call.ctx, call.target, call.asker, nodeOf(call), call.verb.attrs.subid);
+  // Also from a post that is no longer there, or no longer for the asker: whoever knows of a subscription may end it.
+  const node = postNodeNamed(call.verb.attrs.node ?? '', call.target.jid)?.name ?? nodeOf(call);
+  await unsubscribe(call.ctx, call.target, call.asker, node, call.verb.attrs.subid);
   return null;
 };
 
 /** The asker's own, and nobody else's. */
-const ownSubscriptions = async ({ ctx, target, asker, verb }: Call): Promise<PubsubSubscription[]> => {
+const ownSubscriptions = async (call: Call): Promise<PubsubSubscription[]> => {
+  const { ctx, target, asker, verb } = call;
   const name = verb.attrs.node;
-  const node = name === undefined ? undefined : (nodeNamed(name) ?? notThere());
+  const node = name === undefined ? undefined : ((await postNodeOf(call))?.node.name ?? nodeNamed(name) ?? notThere());
   return findSubscriptions(ctx.store, { actorId: target.actor.id, jid: asker.jid.bare, ...(node ? { node } : {}) });
 };
 
@@ -116,14 +137,14 @@ const subscriptions: CallHandler = async (call) =>
 
 const affiliations: CallHandler = async (call) => {
   const name = call.verb.attrs.node;
-  const nodes = name === undefined ? [...FEED_NODES, ...PROFILE_NODES] : [nodeNamed(name) ?? notThere()];
+  const nodes = name === undefined ? [...FEED_NODES, ...PROFILE_NODES] : [(await postNodeOf(call))?.node.name ?? nodeNamed(name) ?? notThere()];
   return pubsub(xml('affiliations', { node: name }, call.asker.isOwner && nodes.map((node) => xml('affiliation', { node, affiliation: 'owner' }))));
 };
 
 /** §6.3: there is one option, and it is always on. */
 const options: CallHandler = async (call) => {
   checkSubscriber(call);
-  const node = nodeOf(call);
+  const node = (await postNodeOf(call))?.node.name ?? nodeOf(call);
   if ((await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, jid: call.asker.jid.bare, node })).length === 0) {
     throw new StanzaError('cancel', 'unexpected-request', 'not-subscribed');
   }
@@ -150,9 +171,11 @@ function optionsOf({ pubsub }: Call): Audience | null {
 
 const publish: CallHandler = async (call) => {
   const { ctx, target, verb } = call;
-  const node = nodeOf(call);
-  mayOnly(call, 'publish');
-  const ofOptions = optionsOf(call);
+  const open = await postNodeOf(call);
+  const node = open ? null : nodeOf(call);
+  if (!open) mayOnly(call, 'publish');
+  // XEP-0470 §2.3: those for attachments are ignored.
+  const ofOptions = open?.node.kind === 'attachments' ? null : optionsOf(call);
   const given = verb.getChildren('item');
   if (given.length === 0) throw badRequest('item-required');
   // §7.1.3.6 allows one; a batch would be half done when its second item is refused.
@@ -163,6 +186,8 @@ const publish: CallHandler = async (call) => {
   if (payloads.length > 1) throw badRequest('invalid-payload');
   const payload = payloads[0]!;
   const published = (id: string) => pubsub(xml('publish', { node: verb.attrs.node }, xml('item', { id })));
+  if (open) return published(await open.publish({ id: item.attrs.id || null, payload }));
+  if (node === null) return notThere();
   if (isFeed(node)) return published(await publishItem(ctx, target.account, node, { id: item.attrs.id || null, payload, ofOptions }));
   await publishProfile(call, node, payload);
   return published('current');
@@ -179,34 +204,43 @@ async function publishProfile({ ctx, target }: Call, node: NodeName, payload: El
 }
 
 const retract: CallHandler = async (call) => {
-  const node = nodeOf(call);
-  mayOnly(call, 'retract');
+  const open = await postNodeOf(call);
+  const node = open ? null : nodeOf(call);
+  if (!open) mayOnly(call, 'retract');
   const ids = call.verb.getChildren('item').map((item) => item.attrs.id ?? '');
   if (ids.length === 0 || ids.includes('')) throw badRequest('item-required');
   if (ids.length > 1) throw badRequest('max-items-exceeded', 'Retract one item at a time.');
-  if (!isFeed(node)) throw notAllowed();
+  if (open) {
+    await open.retract(ids[0]!);
+    return null;
+  }
+  if (node === null || !isFeed(node)) throw notAllowed();
   await retractItem(call.ctx, call.target.account, ids[0]!);
   return null;
 };
 
 // ── the owner's ──
 
-/** There are these nodes and no others: they come with the account. */
+/** There are these nodes and no others: they come with the account and with each post. */
 const create: CallHandler = async (call) => {
-  mayOnly(call, 'create');
   const name = call.verb.attrs.node;
-  if (name && nodeNamed(name)) throw new StanzaError('cancel', 'conflict');
+  // XEP-0470 §2.4: whoever tries.
+  if (name && isAttachmentsName(name)) throw notAllowed();
+  mayOnly(call, 'create');
+  const isThere = name && (nodeNamed(name) ?? (await postNodeOf(call)?.catch(() => null)));
+  if (isThere) throw new StanzaError('cancel', 'conflict');
   throw notAllowed();
 };
 
 const configure: CallHandler = async (call) => {
-  const node = nodeOf(call);
+  const open = await postNodeOf(call);
+  const settings = open ? settingsOf(POST_NODE_TRAITS[open.node.kind]) : nodeConfiguration(nodeOf(call));
   mayOnly(call, 'configure');
-  return pubsubOwner(xml('configure', { node: call.verb.attrs.node }, encodeForm('form', NS.PUBSUB_NODE_CONFIG, nodeConfiguration(node))));
+  return pubsubOwner(xml('configure', { node: call.verb.attrs.node }, encodeForm('form', NS.PUBSUB_NODE_CONFIG, settings)));
 };
 
 const setConfigure: CallHandler = async (call) => {
-  nodeOf(call);
+  if (!(await postNodeOf(call))) nodeOf(call);
   mayOnly(call, 'configure');
   const form = call.verb.getChild('x', NS.DATA);
   if (!form) throw badRequest();
@@ -220,7 +254,7 @@ const defaults: CallHandler = async (call) => {
 };
 
 const ownerSubscriptions: CallHandler = async (call) => {
-  const node = nodeOf(call);
+  const node = (await postNodeOf(call))?.node.name ?? nodeOf(call);
   mayOnly(call, 'see-subscribers');
   const all = await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, node });
   // Thousands would not fit into a stanza; the web page lists all.
@@ -228,7 +262,7 @@ const ownerSubscriptions: CallHandler = async (call) => {
 };
 
 const ownerAffiliations: CallHandler = async (call) => {
-  nodeOf(call);
+  if (!(await postNodeOf(call))) nodeOf(call);
   mayOnly(call, 'see-subscribers');
   return pubsubOwner(xml('affiliations', { node: call.verb.attrs.node }, xml('affiliation', { jid: call.target.jid, affiliation: 'owner' })));
 };
@@ -237,7 +271,7 @@ const ownerAffiliations: CallHandler = async (call) => {
 const refusedToOwner =
   (action: Action): CallHandler =>
   async (call) => {
-    nodeOf(call);
+    if (!(await postNodeOf(call))) nodeOf(call);
     mayOnly(call, action);
     throw notAllowed();
   };

@@ -48,19 +48,42 @@ export async function subscribe(ctx: Context, { actor, account }: Target, { jid,
 }
 
 /**
+ * Subscribes the asker's bare JID to a node of a post that it may see, which is not to follow anybody. What it is told is decided with each event.
+ * @throws StanzaError policy-violation + too-many-subscriptions
+ */
+export async function subscribeToPost(ctx: Context, { actor }: Target, { jid, isOwner }: Asker, node: string): Promise<PubsubSubscription> {
+  const person = isOwner ? actor : jid.local === '' ? null : await notePerson(ctx, jid);
+  return ctx.store.transaction(async (tx) => {
+    const existing = (await findSubscriptions(tx, { actorId: actor.id, jid: jid.bare, node }))[0];
+    if (!existing && (await countSubscriptionsOf(tx, jid.bare)) >= MAX_SUBSCRIPTIONS) throw new StanzaError('wait', 'policy-violation', 'too-many-subscriptions');
+    const subscription = {
+      ...{ actorId: actor.id, node, jid: jid.bare, personId: person?.id ?? null, subid: existing?.subid ?? randomUUID() },
+      ...{ state: 'subscribed' as const, pausedUntil: null, createdAt: existing?.createdAt ?? ctx.now() },
+    };
+    await upsertSubscription(tx, subscription);
+    return subscription;
+  });
+}
+
+/**
  * Ends the asker's subscription. The last way of following that ends is the end of following.
  * @throws StanzaError unexpected-request + not-subscribed, not-acceptable + invalid-subid
  */
-export async function unsubscribe(ctx: Context, { actor }: Target, { jid }: Asker, node: NodeName, subid: string | undefined): Promise<void> {
+export async function unsubscribe(ctx: Context, { actor }: Target, { jid }: Asker, node: string, subid: string | undefined): Promise<void> {
   await ctx.store.transaction(async (tx) => {
     const existing = (await findSubscriptions(tx, { actorId: actor.id, jid: jid.bare, node }))[0];
     if (!existing) throw new StanzaError('cancel', 'unexpected-request', 'not-subscribed');
     if (subid !== undefined && subid !== existing.subid) throw new StanzaError('modify', 'not-acceptable', 'invalid-subid');
     await deleteSubscription(tx, actor.id, node, jid.bare);
     const { personId } = existing;
-    if (personId !== null && personId !== actor.id && isFeed(node) && !(await stillFollows(tx, actor.id, personId))) await applyEvent(ctx, tx, actor.id, personId, 'unfollow');
+    if (personId !== null && personId !== actor.id && isFollowing(node) && !(await stillFollows(tx, actor.id, personId))) await applyEvent(ctx, tx, actor.id, personId, 'unfollow');
   });
 }
+
+const isFollowing = (name: string): boolean => {
+  const node = nodeNamed(name);
+  return node !== null && isFeed(node);
+};
 
 /** Is there any wire left on which the person follows, or asks to? */
 export async function stillFollows(tx: Tx, actorId: number, personId: number): Promise<boolean> {
@@ -69,10 +92,7 @@ export async function stillFollows(tx: Tx, actorId: number, personId: number): P
 }
 
 async function feedSubscriptionsOf(tx: Tx, actorId: number, personId: number): Promise<PubsubSubscription[]> {
-  return (await findSubscriptions(tx, { actorId, personId })).filter((one) => {
-    const node = nodeNamed(one.node);
-    return node !== null && isFeed(node);
-  });
+  return (await findSubscriptions(tx, { actorId, personId })).filter(({ node }) => isFollowing(node));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { attachedItem, attachmentsNode, ATTACHMENTS_MAX_BYTES, decodeAttachments, encodeNoticed, encodeSummary, isAttachmentsName, isLike, summarize, SUMMARY_NODE, withLike, withoutLike } from '../../../src/formats/attachments.js';
+import { attachedItem, attachmentsNode, ATTACHMENTS_MAX_BYTES, decodeAttachments, encodeNoticed, encodeSummary, isAttachmentsName, isLike, joined, partsOf, summarize, SUMMARY_NODE } from '../../../src/formats/attachments.js';
 import { NS } from '../../../src/formats/namespaces.js';
 import { type Element, parseUntrusted, serialize } from '../../../src/xml.js';
 
@@ -46,20 +46,20 @@ describe('what one person attached', () => {
     for (const bad of [of('', 'urn:x'), parseUntrusted(`<attachment xmlns='${NS.ATTACHMENTS}'/>`)]) expect(() => decodeAttachments(bad)).toThrow(expect.objectContaining({ code: 'invalid' }));
     expect(() => decodeAttachments(of(`<x xmlns='urn:x'>${'y'.repeat(ATTACHMENTS_MAX_BYTES)}</x>`))).toThrow(expect.objectContaining({ code: 'too-large' }));
   });
-  test('without the like the rest stays as it was, with its namespaces', () => {
-    const rest = withoutLike(parseUntrusted(`<attachments xmlns='${NS.ATTACHMENTS}' xmlns:r='urn:rate'><noticed/><reactions><reaction>a</reaction></reactions><r:rating>5</r:rating><own/></attachments>`))!;
-    expect(rest.getChildElements().map((child) => [child.getName(), child.getNS(), child.getText()])).toEqual([
+  test('its parts keep their namespaces, apart and together', () => {
+    const { known, others } = partsOf(parseUntrusted(`<attachments xmlns='${NS.ATTACHMENTS}' xmlns:r='urn:rate'><noticed/><reactions><reaction>a</reaction></reactions><r:rating>5</r:rating><own/></attachments>`));
+    expect(known!.getChildElements().map((child) => child.getName())).toEqual(['noticed', 'reactions']);
+    expect(others!.getChildElements().map((child) => [child.getName(), child.getNS(), child.getText()])).toEqual([
       ['rating', 'urn:rate', '5'],
       ['own', NS.ATTACHMENTS, ''],
     ]);
-    expect(parseUntrusted(serialize(rest)).getChild('rating', 'urn:rate')!.getText()).toBe('5');
-    expect(withoutLike(of('<noticed/>'))).toBeNull();
+    expect(parseUntrusted(serialize(joined(known, others))).getChild('rating', 'urn:rate')!.getText()).toBe('5');
+    expect(decodeAttachments(joined(known, others))).toEqual({ noticed: true, reactions: ['a'] });
+    expect(partsOf(of('<noticed/>')).others).toBeNull();
+    expect(partsOf(of('')).known).toBeNull();
   });
-  test('a like joins what is there, and changes nothing where there is one', () => {
-    expect(serialize(withLike(of('<rating xmlns="urn:x">5</rating>'), AT))).toBe(`<attachments xmlns="${NS.ATTACHMENTS}"><noticed timestamp="2026-11-21T09:00:00.000Z"/><rating xmlns="urn:x">5</rating></attachments>`);
-    const liked = of('<reactions><reaction>a</reaction></reactions>');
-    expect(withLike(liked, AT)).toBe(liked);
-    expect(decodeAttachments(encodeNoticed(AT))).toEqual({ noticed: true, reactions: [] });
+  test('a like alone is noticed', () => {
+    expect(serialize(encodeNoticed(AT))).toBe(`<attachments xmlns="${NS.ATTACHMENTS}"><noticed timestamp="2026-11-21T09:00:00.000Z"/></attachments>`);
   });
 });
 
