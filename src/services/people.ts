@@ -1,8 +1,10 @@
 // Someone, as one of ours sees them: who they are, what stands between the two, and how far we are with asking their server.
 import type { Account } from '../domain/account.js';
-import { type Actor, handleOf } from '../domain/actor.js';
+import { type Actor, handleOf, type Profile } from '../domain/actor.js';
+import { cleanPlainText } from '../domain/post.js';
 import { isEmpty, type Relationship } from '../domain/relationship.js';
-import { findActorByAddress } from '../store/actors.js';
+import { findActor, findActorByAddress, updateProfile } from '../store/actors.js';
+import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { findFetch, type PersonFetch, saveFetch } from '../store/received.js';
 import { findRelationship } from '../store/relationships.js';
@@ -88,6 +90,45 @@ export async function personView(ctx: Context, viewer: Viewer, actor: Actor): Pr
     fetchError: last && !isFetching ? last.error : null,
     counts: { posts },
   };
+}
+
+/** The longest name and text about themselves that are taken from someone elsewhere, in characters. */
+const NAME_MAX = 100;
+const SUMMARY_MAX = 2_000;
+/** Marks that turn the direction of what follows, or that nobody sees. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\ufffe\uffff]/gu;
+
+const firstOf = (text: string, characters: number): string => [...text].slice(0, characters).join('');
+/** One line. Joiners stay, which some scripts and emoji need. */
+const cleanName = (text: string): string =>
+  firstOf(text.toWellFormed().replace(/[\s\p{Z}]+/gu, ' ').replace(UNSEEN, (mark) => (mark === '\u200d' || mark === '\u200c' ? mark : '')).trim(), NAME_MAX);
+const cleanSummary = (text: string): string =>
+  firstOf(cleanPlainText(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, ''), SUMMARY_MAX);
+
+/**
+ * What someone elsewhere tells about themselves, as it is kept: names are one line, nothing is endless.
+ * @returns whether anything has changed
+ */
+export async function learnProfile(tx: Tx, person: Actor, told: Partial<Pick<Profile, 'displayName' | 'summary'>>): Promise<boolean> {
+  if (person.isLocal) return false;
+  const profile = {
+    ...(told.displayName === undefined ? {} : { displayName: cleanName(told.displayName) }),
+    ...(told.summary === undefined ? {} : { summary: cleanSummary(told.summary) }),
+  };
+  const current = (await findActor(tx, person.id))?.profile;
+  if (!current || Object.entries(profile).every(([key, value]) => current[key as keyof typeof profile] === value)) return false;
+  await updateProfile(tx, person.id, profile);
+  tx.publish({ kind: 'account', actorId: person.id });
+  return true;
+}
+
+/** How asking about someone has ended. @param error a sentence for people; null: well */
+export async function noteAsked(ctx: Context, actorId: number, error: string | null): Promise<void> {
+  await ctx.store.transaction(async (tx) => {
+    const last = await findFetch(tx, actorId);
+    await saveFetch(tx, { actorId, askedAt: last?.askedAt ?? ctx.now(), endedAt: ctx.now(), error });
+    tx.publish({ kind: 'account', actorId });
+  });
 }
 
 /** The states of relations.md in words, the one that counts most first. */

@@ -5,9 +5,12 @@ import { type Guid, guidAt } from '../domain/guid.js';
 import { type Post, parsePostText } from '../domain/post.js';
 import { findPostForDelivery, findReshare, insertPost, updatePost } from '../store/posts.js';
 import type { Db, Tx } from '../store/database.js';
-import { addRecipients, findOrigin, insertOrigin, isRetracted, type ItemAddress, type NodeAddress, noteRetracted, originsOfNode, type PostOrigin, updateOrigin } from '../store/received.js';
+import { addRecipients, findOrigin, insertOrigin, isRetracted, type ItemAddress, liveItems, type NodeAddress, noteRetracted, type PostOrigin, updateOrigin } from '../store/received.js';
+import { setTags } from '../store/tags.js';
 import type { Context } from './context.js';
-import { renderMarkdown } from './text.js';
+import { notify, notifyMentioned } from './notifications.js';
+import { writeText } from './text.js';
+import { endPost } from './threads.js';
 
 export type { ItemAddress, NodeAddress } from '../store/received.js';
 
@@ -45,6 +48,8 @@ export interface Arrival {
 
 /** Another server's clock may be ahead by so much. */
 const CLOCK_SKEW_MS = 24 * 3_600_000;
+/** What is older is fetched, not told. */
+const NEWS_MS = 30 * 24 * 3_600_000;
 const MAX_TAGS = 30;
 const TAG = /^[\p{L}\p{M}\p{N}_-]{1,60}$/u;
 
@@ -56,18 +61,19 @@ const versionOf = ({ entry, at }: Arrival): number => Math.max(0, Math.min(entry
  * not come (back), and nobody's item is another's.
  * @returns the post as it stands now; null: there is none
  */
-export async function receivePost(_ctx: Context, tx: Tx, arrival: Arrival): Promise<Post | null> {
+export async function receivePost(ctx: Context, tx: Tx, arrival: Arrival): Promise<Post | null> {
   const known = await findOrigin(tx, arrival.origin);
-  if (known) return receiveAgain(tx, known, arrival);
+  if (known) return receiveAgain(ctx, tx, known, arrival);
   if (await isRetracted(tx, arrival.origin)) return null;
-  return insertReceived(tx, arrival);
+  return insertReceived(ctx, tx, arrival);
 }
 
-async function insertReceived(tx: Tx, arrival: Arrival): Promise<Post | null> {
+async function insertReceived(ctx: Context, tx: Tx, arrival: Arrival): Promise<Post | null> {
   const { author, origin, entry, recipients, isOpen, at } = arrival;
   const root = entry.root && (await findRoot(tx, entry.root));
-  if (root !== null && (await findReshare(tx, author.id, root))) return null; // one by a person of a root
-  const written = root === null ? write(entry) : NOTHING_WRITTEN;
+  // One by a person of a root, and none of what one has written oneself.
+  if (root && (root.authorId === author.id || (await findReshare(tx, author.id, root.guid)))) return null;
+  const written = root ? NOTHING_WRITTEN : await write(ctx, tx, author, entry);
   if (!written) return null;
   const isPublic = entry.audience === 'public' || (entry.audience === null && isOpen === true);
   const createdAt = Math.max(0, Math.min(entry.published ?? entry.updated ?? at, at));
@@ -75,13 +81,14 @@ async function insertReceived(tx: Tx, arrival: Arrival): Promise<Post | null> {
     guid: guidAt(createdAt),
     authorId: author.id,
     kind: entry.root ? 'reshare' : 'note',
-    reshareOf: root,
+    reshareOf: root?.guid ?? null,
     atomId: entry.iri,
-    ...written,
+    ...stored(written),
     language: entry.language,
     audience: { to: isPublic ? 'public' : 'people' },
     createdAt,
-    editedAt: null,
+    // The newest version may come first.
+    editedAt: entry.updated !== null && entry.published !== null && entry.updated >= entry.published + 1_000 ? Math.max(createdAt, Math.min(entry.updated, at)) : null,
     deletedAt: null,
   };
   await insertPost(tx, post);
@@ -90,12 +97,17 @@ async function insertReceived(tx: Tx, arrival: Arrival): Promise<Post | null> {
     ...{ commentsService: entry.comments?.service ?? null, commentsNode: entry.comments?.node ?? null },
   });
   if (!isPublic) await addRecipients(tx, post.guid, recipients);
+  await setTags(tx, post.guid, post.tags);
+  if (createdAt > at - NEWS_MS) {
+    await notifyMentioned(ctx, tx, { handles: written.mentions, byId: author.id, postGuid: post.guid });
+    if (root) await notify(ctx, tx, { ownerId: root.authorId, kind: 'reshare', byId: author.id, postGuid: root.guid });
+  }
   tx.publish({ kind: 'post', actorId: author.id, guid: post.guid });
   return post;
 }
 
 /** A copy, an edit, or an old version. Who may see it stays, but for one more of ours to whom its server has brought it. */
-async function receiveAgain(tx: Tx, known: PostOrigin, arrival: Arrival): Promise<Post | null> {
+async function receiveAgain(ctx: Context, tx: Tx, known: PostOrigin, arrival: Arrival): Promise<Post | null> {
   const { author, entry, recipients, at } = arrival;
   const post = await findPostForDelivery(tx, known.postGuid);
   if (!post || post.authorId !== author.id || post.deletedAt !== null) return null;
@@ -103,14 +115,16 @@ async function receiveAgain(tx: Tx, known: PostOrigin, arrival: Arrival): Promis
   const version = versionOf(arrival);
   // At the same second the node's own order counts, which is that of arrival; a copy is told by its text, which is cheap.
   if (version < known.updatedAt || (version === known.updatedAt && cleanText(entry.text) === post.markdown)) return post;
-  const written = post.reshareOf === null ? write(entry) : NOTHING_WRITTEN;
+  const written = post.reshareOf === null ? await write(ctx, tx, author, entry) : NOTHING_WRITTEN;
   if (!written) return post;
   // An edit that forgets to name the comments node (Libervia 0.9 without -C) does not lose the comments.
   const comments = entry.comments ? { commentsService: entry.comments.service, commentsNode: entry.comments.node } : {};
   await updateOrigin(tx, post.guid, { updatedAt: version, ...comments });
   if (written.markdown === post.markdown && written.tags.join() === post.tags.join()) return post;
-  const edited: Post = { ...post, ...written, editedAt: Math.max(post.createdAt, Math.min(version, at)) };
-  await updatePost(tx, post.guid, { ...written, editedAt: edited.editedAt });
+  const edited: Post = { ...post, ...stored(written), editedAt: Math.max(post.createdAt, Math.min(version, at)) };
+  await updatePost(tx, post.guid, { ...stored(written), editedAt: edited.editedAt });
+  await setTags(tx, post.guid, edited.tags);
+  await notifyMentioned(ctx, tx, { handles: written.mentions, byId: author.id, postGuid: post.guid });
   tx.publish({ kind: 'post', actorId: author.id, guid: post.guid });
   return edited;
 }
@@ -121,28 +135,23 @@ async function receiveAgain(tx: Tx, known: PostOrigin, arrival: Arrival): Promis
 export async function receiveRetraction(ctx: Context, tx: Tx, item: ItemAddress): Promise<void> {
   await noteRetracted(tx, item, ctx.now());
   const origin = await findOrigin(tx, item);
-  if (origin) await removeReceived(ctx, tx, origin.postGuid);
+  const post = origin && (await findPostForDelivery(tx, origin.postGuid));
+  if (post && post.deletedAt === null) await endPost(ctx, tx, post);
 }
 
 /** The node was emptied, or removed: all that is here of it goes. */
 export async function receivePurge(ctx: Context, tx: Tx, node: NodeAddress): Promise<void> {
   for (;;) {
-    const some = await originsOfNode(tx, node, PURGE_AT_ONCE);
-    for (const { itemId } of some) await receiveRetraction(ctx, tx, { ...node, itemId });
+    const some = await liveItems(tx, node, PURGE_AT_ONCE);
+    for (const itemId of some) await receiveRetraction(ctx, tx, { ...node, itemId });
     if (some.length < PURGE_AT_ONCE) return;
   }
 }
 
-async function removeReceived(ctx: Context, tx: Tx, guid: Guid): Promise<void> {
-  const post = await findPostForDelivery(tx, guid);
-  if (!post || post.deletedAt !== null) return;
-  await updatePost(tx, guid, { ...NOTHING_WRITTEN, deletedAt: ctx.now() });
-  tx.publish({ kind: 'post', actorId: post.authorId, guid });
-}
-
 const PURGE_AT_ONCE = 500;
-const NOTHING_WRITTEN = { markdown: '', html: '', title: '', tags: [] as string[] };
-type Written = Pick<Post, 'markdown' | 'html' | 'title' | 'tags'>;
+type Written = Pick<Post, 'markdown' | 'html' | 'title' | 'tags'> & { mentions: string[] };
+const NOTHING_WRITTEN: Written = { markdown: '', html: '', title: '', tags: [], mentions: [] };
+const stored = ({ mentions, ...columns }: Written): Omit<Written, 'mentions'> => columns;
 
 /** As `parsePostText` leaves it; null: there is nothing to read in it, or too much. */
 function cleanText(text: string): string | null {
@@ -154,17 +163,16 @@ function cleanText(text: string): string | null {
   }
 }
 
-/** The stored forms. */
-function write({ text, tags }: ReceivedEntry): Written | null {
+async function write(ctx: Context, db: Db, author: Actor, { text, tags }: ReceivedEntry): Promise<Written | null> {
   const markdown = cleanText(text);
   if (markdown === null) return null;
-  const { html, title, tags: inText } = renderMarkdown(markdown);
+  const { html, title, tags: inText, mentions } = await writeText(ctx, db, markdown, author);
   const all = [...tags.map((tag) => tag.normalize('NFC').toLowerCase()).filter((tag) => TAG.test(tag)), ...inText];
-  return { markdown, html, title, tags: [...new Set(all)].slice(0, MAX_TAGS) };
+  return { markdown, html, title, tags: [...new Set(all)].slice(0, MAX_TAGS), mentions };
 }
 
-/** The guid of a post here that may be reshared: a public one, and never a reshare itself. */
-async function findRoot(db: Db, { items, guids }: NonNullable<ReceivedEntry['root']>): Promise<Guid | null> {
+/** The post here that is reshared: a public one, and never a reshare itself. */
+async function findRoot(db: Db, { items, guids }: NonNullable<ReceivedEntry['root']>): Promise<Post | null> {
   const candidates = [...guids];
   for (const item of items) {
     const origin = await findOrigin(db, item);
@@ -173,7 +181,7 @@ async function findRoot(db: Db, { items, guids }: NonNullable<ReceivedEntry['roo
   for (const guid of candidates) {
     const post = await findPostForDelivery(db, guid);
     const root = post?.kind === 'reshare' ? post.reshareOf && (await findPostForDelivery(db, post.reshareOf)) : post;
-    if (root && root.deletedAt === null && root.audience.to === 'public') return root.guid;
+    if (root && root.deletedAt === null && root.audience.to === 'public') return root;
   }
   return null;
 }

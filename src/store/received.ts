@@ -54,15 +54,41 @@ export async function updateOrigin(tx: Tx, postGuid: Guid, change: Partial<PostO
   await origins.update(tx, { postGuid }, change);
 }
 
-/** Live items of the node, with when their posts were made; newest first. */
-export const originsOfNode = (db: Db, { service, node }: NodeAddress, limit: number): Promise<{ itemId: string; updatedAt: number; createdAt: number }[]> =>
-  db
-    .query<{ item_id: string; updated_at: number; created_at: number }>(
-      `select o.item_id, o.updated_at, p.created_at from post_origins o join posts p on p.guid = o.post_guid
-       where o.service = ? and o.node = ? and p.deleted_at is null order by o.post_guid desc limit ?`,
+/** Live items of the node, newest first. */
+export const liveItems = async (db: Db, { service, node }: NodeAddress, limit: number): Promise<string[]> =>
+  (
+    await db.query<{ item_id: string }>(
+      'select o.item_id from post_origins o join posts p on p.guid = o.post_guid where o.service = ? and o.node = ? and p.deleted_at is null order by o.post_guid desc limit ?',
       [service, node, limit],
     )
-    .then((rows) => rows.map((row) => ({ itemId: row.item_id, updatedAt: row.updated_at, createdAt: row.created_at })));
+  ).map((row) => row.item_id);
+
+/** A post here beside what its service still has. */
+export interface ComparedOrigin {
+  itemId: string;
+  createdAt: number;
+  updatedAt: number;
+  /** Would its service show it to her, and if not, is that nobody else's matter? */
+  isHers: boolean;
+}
+
+/** The newest live posts of the node, to be compared with what the service answers to one of ours. */
+export async function compareOrigins(db: Db, { service, node }: NodeAddress, actorId: number, limit: number): Promise<ComparedOrigin[]> {
+  const rows = await db.query<{ item_id: string; updated_at: number; created_at: number; others: number; hers: number; audience: string }>(
+    `select o.item_id, o.updated_at, p.created_at, p.audience,
+       (select count(*) from post_recipients r where r.post_guid = p.guid and r.actor_id = ?) as hers,
+       (select count(*) from post_recipients r where r.post_guid = p.guid and r.actor_id <> ?) as others
+     from post_origins o join posts p on p.guid = o.post_guid
+     where o.service = ? and o.node = ? and p.deleted_at is null order by o.post_guid desc limit ?`,
+    [actorId, actorId, service, node, limit],
+  );
+  return rows.map(({ item_id, created_at, updated_at, audience, hers, others }) => ({
+    itemId: item_id,
+    createdAt: created_at,
+    updatedAt: updated_at,
+    isHers: audience === 'public' || (Number(hers) > 0 && Number(others) === 0),
+  }));
+}
 
 /** Audience `people`: one more of ours to whom it was brought. */
 export async function addRecipients(tx: Tx, postGuid: Guid, actorIds: readonly number[]): Promise<void> {
@@ -109,12 +135,32 @@ export async function listFeeds(db: Db, after: FollowedFeed | null, limit: numbe
   return rows.map((row) => feeds.read(row));
 }
 
+/** Whom ours follow elsewhere without a row of `followed_feeds`, and without a job that will make one. */
+export async function listUnfed(db: Db, limit: number): Promise<{ actorId: number; otherId: number }[]> {
+  const rows = await db.query<{ actor_id: number; other_id: number }>(
+    `select r.actor_id, r.other_id from relationships r join actors o on o.id = r.other_id
+     where r.following <> 'none' and r.blocked_at is null and o.is_local = false
+       and not exists (select 1 from followed_feeds f where f.actor_id = r.actor_id and f.person_id = r.other_id)
+       and not exists (select 1 from jobs j where j.queue = 'xmpp' and j.ordering_key = 'feed:' || r.actor_id || ':' || r.other_id)
+     order by r.actor_id, r.other_id limit ?`,
+    [limit],
+  );
+  return rows.map((row) => ({ actorId: row.actor_id, otherId: row.other_id }));
+}
+
+/** Does a job of this lane of the queue `xmpp` wait already? */
+export const isInLane = async (db: Db, lane: string): Promise<boolean> => (await db.query("select 1 from jobs where queue = 'xmpp' and ordering_key = ? limit 1", [lane])).length > 0;
+
 // ── what was asked of other servers ──
 
 export const findAccess = (db: Db, { service, node }: NodeAddress): Promise<NodeAccess | null> => accesses.find(db, { service, node });
 
 export async function saveAccess(tx: Tx, access: NodeAccess): Promise<void> {
   await accesses.upsert(tx, access, ['service', 'node']);
+}
+
+export async function removeAccess(tx: Tx, { service, node }: NodeAddress): Promise<void> {
+  await accesses.remove(tx, { service, node });
 }
 
 export const findFetch = (db: Db, actorId: number): Promise<PersonFetch | null> => fetches.find(db, { actorId });

@@ -23,6 +23,8 @@ export interface Handlers {
   iq: Record<string, IqHandler>;
   presence(stanza: Element, to: Jid, from: Jid): Promise<void> | void;
   message(stanza: Element, to: Jid, from: Jid): Promise<void> | void;
+  /** Asked first of every message: true when it is an event, which is taken at once and has bounds of its own. */
+  event?(message: Element, to: Jid, from: Jid): boolean;
 }
 
 /** One sender's stanzas wait for each other; a sender that asks faster than we answer is told so. */
@@ -53,6 +55,7 @@ export class Dispatcher {
       this.log.debug({ name: stanza.name, to: stanza.attrs.to, from: stanza.attrs.from }, 'stanza dropped: not for us, or from nobody');
       return;
     }
+    if (stanza.is('message') && this.handlers.event?.(stanza, to, from)) return;
     const waiting = this.#waitingOf.get(from.bare) ?? 0;
     if (waiting >= MAX_PER_SENDER || this.#lanes.size >= MAX_IN_ALL) {
       this.counts.shed += 1;

@@ -2,20 +2,20 @@ import { handleOf } from '../domain/actor.js';
 import type { Job } from '../domain/job.js';
 import type { Protocol } from '../domain/protocol.js';
 import type { Context } from '../services/context.js';
+import { subscriptionHosts } from '../store/xmpp.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { discoHandlers } from './disco.js';
 import type { Handlers, IqHandler } from './dispatch.js';
 import { Feeds } from './feeds.js';
+import { Inbound } from './inbound/index.js';
 import { decodeBounce, refuseChat } from './messages.js';
 import { Multicast } from './multicast.js';
 import { InterestsOf } from './presence/interests.js';
 import { KnownPresence } from './presence/known.js';
 import { Presence } from './presence/subscriptions.js';
 import { WarmUp } from './presence/warm-up.js';
-import { hostsFor, isKeptElsewhere } from './pubsub/post-events.js';
 import { FEED_NODES, PROFILE_NODES } from './pubsub/rules.js';
 import { pubsubHandlers } from './pubsub/stanzas.js';
-import { RemoteNodes } from './remote-nodes.js';
 import { smallHandlers } from './small-requests.js';
 import type { Transport } from './transport.js';
 
@@ -31,12 +31,15 @@ export interface Xmpp {
   handlers: {
     'reconcile-presence': (job: JobOf<'reconcile-presence'>) => Promise<void>;
     'profile-changed': (job: JobOf<'profile-changed'>) => Promise<void>;
+    'fetch-person': (job: JobOf<'fetch-person'>) => Promise<void>;
+    'fetch-feed': (job: JobOf<'fetch-feed'>) => Promise<void>;
   };
 }
 
 /** All of this folder behind the connection. */
 interface Parts extends Omit<Xmpp, 'connector'> {
   stanzas: Handlers;
+  inbound: Inbound;
   on: { online(): void; offline(): void };
 }
 
@@ -47,8 +50,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   const warmUp = new WarmUp();
   const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now });
   const feeds = new Feeds(ctx, { transport, known, interests, warmUp, multicast });
-  const remoteNodes = new RemoteNodes(ctx, transport);
-  const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds });
+  const inbound = new Inbound(ctx, transport);
+  const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds, following: inbound.following });
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
   const showingUp =
@@ -58,7 +61,9 @@ export function assemble(ctx: Context, transport: Transport): Parts {
       return handler(request);
     };
   return {
+    inbound,
     stanzas: {
+      event: (message, to, from) => inbound.take(message, to, from),
       iq: Object.fromEntries(requests.map(([name, handler]) => [name, showingUp(handler)])),
       presence: async (stanza, to, from) => {
         await presence.handle(stanza, to, from);
@@ -72,18 +77,26 @@ export function assemble(ctx: Context, transport: Transport): Parts {
       },
     },
     on: {
-      online: () => void presence.rejoin().catch((error) => ctx.log.error({ err: error }, 'could not ask who is online')),
-      offline: () => presence.lost(),
+      online: () => {
+        void presence.rejoin().catch((error) => ctx.log.error({ err: error }, 'could not ask who is online'));
+        inbound.online();
+      },
+      offline: () => {
+        presence.lost();
+        inbound.offline();
+      },
     },
     protocol: {
       name: 'xmpp',
       addressOf: handleOf,
-      hostsFor: (activity) => hostsFor(ctx, activity),
-      deliver: async (activity, host, signal) => ((await isKeptElsewhere(ctx, activity)) ? remoteNodes.deliver(activity) : feeds.deliver(activity, host, signal)),
+      hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
+      deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
     },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),
       'profile-changed': (job) => feeds.profileChanged(job.payload.actorId),
+      'fetch-person': (job) => inbound.profiles.run(job.payload),
+      'fetch-feed': (job) => inbound.following.run(job.payload),
     },
   };
 }

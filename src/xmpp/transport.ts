@@ -18,7 +18,7 @@ const CHUNK_CHARACTERS = 64 * 1024;
 /** What may wait in the socket: as a rule the kernel has it at once, and only tells a turn later. */
 const SOCKET_BYTES = 512 * 1024;
 
-const TIMING = {
+export const TIMING = {
   /** For each of: connection, stream header, handshake. */
   stepMs: 10_000,
   retryMinMs: 250,
@@ -121,6 +121,8 @@ export class Transport {
   #queued = 0;
   #flushing = false;
   #roomy: Waiting[] = [];
+  /** The socket that is not read at present. */
+  #paused: Component['socket'] | null = null;
   /** When the server last took or gave bytes. */
   #lastSign = 0;
 
@@ -238,6 +240,27 @@ export class Transport {
   /** Is there so much queued that `roomy` would wait? */
   get crowded(): boolean {
     return this.#queued > ROOMY_CHARACTERS;
+  }
+
+  /** Stops reading: the server waits, with all that it has for us, answers too. Not for long (ejabberd gives up after 15 s). */
+  pause(): void {
+    this.#paused = this.#entity?.socket ?? null;
+    this.#paused?.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#paused?.resume();
+    this.#paused = null;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused !== null && this.#paused === this.#entity?.socket;
+  }
+
+  /** Of the present stream. */
+  get bytesRead(): number {
+    return this.#entity?.socket?.bytesRead ?? 0;
   }
 
   /**
@@ -443,6 +466,7 @@ export class Transport {
   #watchSilence(): void {
     if (!this.#online) return;
     const now = performance.now();
+    if (this.isPaused) this.#lastSign = now; // the silence is ours
     const { idleMs, silentMs } = this.#timing;
     const oldest = this.#barriers.values().next().value;
     for (const [id, barrier] of this.#barriers) {

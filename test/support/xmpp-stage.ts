@@ -4,13 +4,15 @@
 //   const alice = await stage.account('alice');
 //   const [reply] = await stage.receive(`<iq type='get' id='1' from='bob@chat.test/x' to='alice@social.test'>…</iq>`);
 import type { Account } from '../../src/domain/account.js';
+import { DeliveryError } from '../../src/domain/errors.js';
 import type { Job } from '../../src/domain/job.js';
 import type { Protocol } from '../../src/domain/protocol.js';
 import { createAccount } from '../../src/services/accounts.js';
 import { type Element, parseStanza } from '../../src/xml.js';
 import { Dispatcher } from '../../src/xmpp/dispatch.js';
+import type { Inbound } from '../../src/xmpp/inbound/index.js';
 import { assemble, type Xmpp } from '../../src/xmpp/index.js';
-import type { Transport } from '../../src/xmpp/transport.js';
+import { StanzaErrorReply, type Transport } from '../../src/xmpp/transport.js';
 import { type TestContext, testContext } from './context.js';
 
 export interface Stage {
@@ -18,6 +20,7 @@ export interface Stage {
   dispatcher: Dispatcher;
   protocol: Protocol;
   handlers: Xmpp['handlers'];
+  inbound: Inbound;
   /** Everything sent so far, as text; `take` empties it. */
   sent: string[];
   take(): Element[];
@@ -39,6 +42,10 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
   const transport = {
     online: true,
     crowded: false,
+    isPaused: false,
+    bytesRead: 0,
+    pause: () => {},
+    resume: () => {},
     send: (stanza: Element) => void sent.push(serialize(stanza)),
     sendRaw: (text: string) => void sent.push(text),
     roomy: async () => {},
@@ -47,16 +54,18 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     request: async (iq: Element) => {
       const answer = respond(iq);
       if (!answer) throw new Error('nobody answers');
+      if (answer.attrs.type === 'error') throw new StanzaErrorReply(answer);
       return answer;
     },
   } as unknown as Transport;
-  const { stanzas, protocol, handlers } = assemble(ctx, transport);
+  const { stanzas, protocol, handlers, inbound } = assemble(ctx, transport);
   const dispatcher = new Dispatcher(ctx.config.domain, stanzas, (stanza) => transport.send(stanza), ctx.log);
   const stage: Stage = {
     ctx,
     dispatcher,
     protocol,
     handlers,
+    inbound,
     sent,
     take: () => sent.splice(0).map(parseStanza),
     account: async (username) => {
@@ -66,6 +75,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     receive: async (stanza) => {
       dispatcher.take(typeof stanza === 'string' ? parseStanza(stanza) : stanza);
       await dispatcher.settled();
+      await inbound.settled();
       await stage.runJobs();
       // What follows presence is not waited for by its sender.
       await new Promise((resolve) => setImmediate(resolve));
@@ -77,7 +87,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
         if (rows.length === 0) return;
         for (const { id, kind, payload } of rows) {
           await ctx.store.transaction((tx) => tx.query('delete from jobs where id = ?', [id]));
-          await handlers[kind as keyof Xmpp['handlers']]({ kind, payload: JSON.parse(payload) } as never);
+          await handlers[kind as keyof Xmpp['handlers']]({ kind, payload: JSON.parse(payload) } as never).catch((error) => {
+            if (!(error instanceof DeliveryError)) throw error; // the worker would try again later
+          });
         }
       }
     },

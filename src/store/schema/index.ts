@@ -7,6 +7,7 @@ import { ActivitySchema, DeliverySchema } from './ledger.js';
 import { AspectMemberSchema, AspectSchema, PostAspectSchema, PostSchema } from './posts.js';
 import { socialSchemas } from './social.js';
 import { LeaseSchema, LimitSchema } from './processes.js';
+import { remoteSchemas } from './remote.js';
 import { LegSchema, RelationshipSchema, SubscriptionSchema } from './relationships.js';
 
 /** All tables. */
@@ -17,4 +18,5 @@ export const schemas = (dialect: Dialect): EntitySchema[] =>
     ...[ActivitySchema, DeliverySchema, ...jobSchemas(dialect)],
     ...socialSchemas,
     ...[LimitSchema, LeaseSchema],
+    ...remoteSchemas,
   ] as EntitySchema[];

@@ -76,7 +76,8 @@ export function reconcile(wire: Wire, { follower, following }: Decisions): Step 
   const isFull = wire.outbound !== 'none' && wire.outbound !== 'refused' && !wire.capsOnly;
   if (following !== 'none') {
     next.capsOnly = false;
-    if (wire.outbound === 'none' || wire.outbound === 'refused') {
+    // Who refuses presence and lets their posts be read is not asked again as long as these come.
+    if (wire.outbound === 'none' || (wire.outbound === 'refused' && following === 'asked')) {
       send.push('subscribe');
       next.outbound = 'asked';
     } else if (wire.outbound === 'on') {

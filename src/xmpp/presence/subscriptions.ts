@@ -3,6 +3,7 @@
 import type { Actor } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
 import { newGuid } from '../../domain/guid.js';
+import type { RelationshipEvent } from '../../domain/relationship.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
 import { applyEvent, chatAddressesOf } from '../../services/relationships.js';
@@ -17,6 +18,7 @@ import { componentJidOf, hostOf, type Jid } from '../addresses.js';
 import { ownPresence } from '../caps.js';
 import { StanzaError } from '../errors.js';
 import type { Feeds } from '../feeds.js';
+import { type Following, seesFeed } from '../inbound/following.js';
 import { Lanes } from '../lanes.js';
 import { findTarget, notePerson } from '../people.js';
 import { settleSubscriptions, stillFollows } from '../pubsub/subscriptions.js';
@@ -44,6 +46,7 @@ export interface PresenceParts {
   interests: InterestsOf;
   warmUp: WarmUp;
   feeds: Feeds;
+  following: Following;
 }
 
 export class Presence {
@@ -101,7 +104,7 @@ export class Presence {
     await interests.find(this.#jidOf(actor), resource);
     if (!isNew || leg.inbound !== 'on') return;
     // Deliveries may go to the host as soon as we know what it wants; what was missed is told apart by `lastGuid`.
-    await feeds.catchUp(actor, from.bare, resource);
+    await feeds.catchUp(actor, from.bare, resource, isRejoin);
     if (!isRejoin) feeds.sendProfile(actor, resource);
   }
 
@@ -161,7 +164,7 @@ export class Presence {
         const lastGuid = stanza === 'subscribe' && leg.inbound === 'none' ? newGuid(ctx.now()) : leg.lastGuid;
         if (differs(step.wire, leg) || leg.personId !== person.id) await saveLeg(tx, { ...leg, ...step.wire, personId: person.id, lastGuid });
         if (person.id === actor.id) await this.#later(tx, actor.id, person.id);
-        else if (step.event && !(step.event === 'unfollow' && (await stillFollows(tx, actor.id, person.id)))) await applyEvent(ctx, tx, actor.id, person.id, step.event);
+        else if (step.event && !(await isHeldOtherwise(tx, step.event, actor.id, person.id))) await applyEvent(ctx, tx, actor.id, person.id, step.event);
         else if (step.event) await this.#later(tx, actor.id, person.id);
         return step.send;
       });
@@ -215,6 +218,7 @@ export class Presence {
       const settled = await ctx.store.transaction(async (tx) => {
         for (const leg of changed) await saveLeg(tx, leg);
         if (accepted) await applyEvent(ctx, tx, actorId, otherId, 'accepted');
+        if (!other.isLocal) await this.parts.following.reconcile(tx, { actorId, otherId });
         return settleSubscriptions(tx, actorId, otherId);
       });
       // XEP-0060 §8.6: who waited is told that the subscription stands now, or that it is gone.
@@ -286,6 +290,12 @@ export class Presence {
     this.parts.warmUp.end();
     this.parts.feeds.forgetUnderway();
   }
+}
+
+/** One way of following is enough, in either direction: presence that ends does not end it while an explicit subscription stands. */
+async function isHeldOtherwise(tx: Tx, event: RelationshipEvent, actorId: number, personId: number): Promise<boolean> {
+  if (event === 'unfollow') return stillFollows(tx, actorId, personId);
+  return event === 'refused' && seesFeed(tx, actorId, personId);
 }
 
 const differs = (a: Wire, b: Wire): boolean => a.inbound !== b.inbound || a.outbound !== b.outbound || a.capsOnly !== b.capsOnly;

@@ -8,6 +8,7 @@ import { deletePost, editPost, publishPost } from '../../../src/services/publish
 import { acceptRequest, addContact, blockPerson, refuseRequest, removeContact, setAskFirst, unblockPerson } from '../../../src/services/relationships.js';
 import { findActorByAddress } from '../../../src/store/actors.js';
 import { findActivity } from '../../../src/store/ledger.js';
+import { feedsOf } from '../../../src/store/received.js';
 import { findRelationship } from '../../../src/store/relationships.js';
 import { findLeg, findSubscriptions } from '../../../src/store/xmpp.js';
 import { type Element, xml } from '../../../src/xml.js';
@@ -19,6 +20,7 @@ import { openStage, type Stage } from '../../support/xmpp-stage.js';
 const ROMEO = 'romeo@else.test';
 const MICROBLOG = 'urn:xmpp:microblog:0';
 const ALICE = 'alice@social.test';
+const PUBSUB = 'http://jabber.org/protocol/pubsub';
 
 /** What a real server keeps of both subscriptions (RFC 6121 §3), as romeo's. */
 class PeerServer {
@@ -26,6 +28,27 @@ class PeerServer {
   to: 'none' | 'asked' | 'on' = 'none';
   /** She sees him. */
   from: 'none' | 'asked' | 'on' = 'none';
+  /** Whom his feed lets in, and whether she has subscribed to it. */
+  feed: 'open' | 'closed' | 'asks' = 'closed';
+  explicit: 'none' | 'pending' | 'subscribed' = 'none';
+
+  /** His PEP service (XEP-0060 §6.1, §6.2). */
+  answers(iq: Element): Element {
+    const pubsub = iq.getChild('pubsub', PUBSUB);
+    const reply = (type: string, ...inside: Element[]) => xml('iq', { type, from: iq.attrs.to, to: iq.attrs.from }, inside);
+    const error = (condition: string) => reply('error', xml('error', { type: 'cancel' }, xml(condition, { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })));
+    if (pubsub?.getChild('subscribe')) {
+      if (this.feed === 'closed' && this.explicit === 'none') return error('forbidden');
+      if (this.explicit === 'none') this.explicit = this.feed === 'open' ? 'subscribed' : 'pending';
+      return reply('result', xml('pubsub', { xmlns: PUBSUB }, xml('subscription', { node: MICROBLOG, jid: ALICE, subscription: this.explicit })));
+    }
+    if (pubsub?.getChild('unsubscribe')) {
+      const had = this.explicit !== 'none';
+      this.explicit = 'none';
+      return had ? reply('result') : error('unexpected-request');
+    }
+    return error('item-not-found');
+  }
 
   hears(stanza: Element): void {
     if (stanza.name !== 'presence') return;
@@ -51,8 +74,9 @@ class PeerServer {
 
 const STANZAS = ['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed'] as const;
 const EXPLICIT = ['pubsub subscribe', 'pubsub unsubscribe'] as const;
+const FEED = ['feed opens', 'feed closes', 'feed asks', 'feed lets in', 'feed throws out'] as const;
 const WEB = ['add', 'remove', 'accept', 'refuse', 'block', 'unblock', 'ask first', 'ask no more'] as const;
-type Step = (typeof STANZAS)[number] | (typeof EXPLICIT)[number] | (typeof WEB)[number];
+type Step = (typeof STANZAS)[number] | (typeof EXPLICIT)[number] | (typeof FEED)[number] | (typeof WEB)[number];
 
 async function act(stage: Stage, alice: Account, step: (typeof WEB)[number]): Promise<void> {
   const { ctx } = stage;
@@ -81,6 +105,13 @@ async function take(stage: Stage, alice: Account, peer: PeerServer, step: Step):
     const verb = step === 'pubsub subscribe' ? 'subscribe' : 'unsubscribe';
     const iq = xml('iq', { type: 'set', id: 'x', from: `${ROMEO}/x`, to: ALICE }, xml('pubsub', { xmlns: 'http://jabber.org/protocol/pubsub' }, xml(verb, { node: MICROBLOG, jid: ROMEO })));
     for (const one of await stage.receive(iq)) peer.hears(one);
+  } else if (step === 'feed lets in' || step === 'feed throws out') {
+    if (peer.explicit === 'none' || (step === 'feed lets in' && peer.explicit !== 'pending')) return;
+    peer.explicit = step === 'feed lets in' ? 'subscribed' : 'none';
+    const told = xml('subscription', { node: MICROBLOG, jid: ALICE, subscription: peer.explicit });
+    for (const one of await stage.receive(xml('message', { from: ROMEO, to: ALICE, type: 'headline' }, xml('event', { xmlns: `${PUBSUB}#event` }, told)))) peer.hears(one);
+  } else if (step === 'feed opens' || step === 'feed closes' || step === 'feed asks') {
+    peer.feed = step === 'feed opens' ? 'open' : step === 'feed closes' ? 'closed' : 'asks';
   } else {
     await act(stage, alice, step as (typeof WEB)[number]);
     await stage.runJobs();
@@ -95,7 +126,7 @@ async function check(stage: Stage, alice: Account, peer: PeerServer): Promise<vo
   const relationship = await findRelationship(store, alice.actorId, romeo.id);
   const leg = (await findLeg(store, alice.actorId, ROMEO)) ?? { inbound: 'none', outbound: 'none', capsOnly: false };
   const subscriptions = await findSubscriptions(store, { actorId: alice.actorId, jid: ROMEO });
-  const state = JSON.stringify({ relationship, leg, subscriptions: subscriptions.map((one) => one.state), peer });
+  const state = JSON.stringify({ relationship, leg, subscriptions: subscriptions.map((one) => one.state), feeds: await feedsOf(store, alice.actorId, romeo.id), peer });
   const expectThat = (holds: boolean, what: string) => {
     if (!holds) throw new Error(`${what}: ${state}`);
   };
@@ -104,19 +135,24 @@ async function check(stage: Stage, alice: Account, peer: PeerServer): Promise<vo
   const follows = leg.inbound === 'on' || subscriptions.some((one) => one.state === 'subscribed');
   expectThat((relationship.follower === 'on') === follows, 'he follows exactly when some wire stands');
   if (relationship.follower === 'asked') expectThat(leg.inbound === 'asked' || subscriptions.some((one) => one.state === 'pending'), 'a request has a wire that asks');
-  expectThat((relationship.following === 'on') === (leg.outbound === 'on' && !leg.capsOnly), 'she follows exactly when he has let her in');
+  const feeds = (await feedsOf(store, alice.actorId, romeo.id)).map((one) => one.state);
+  expectThat((relationship.following === 'on') === ((leg.outbound === 'on' && !leg.capsOnly) || feeds.includes('subscribed')), 'she follows exactly when he has let her in, one way or the other');
+  expectThat(feeds.includes('subscribed') === (peer.explicit === 'subscribed'), 'his feed and we agree on whether she has subscribed');
+  expectThat(feeds.includes('asked') === (peer.explicit === 'pending'), 'his feed and we agree on whether she waits to be let in');
+  if (relationship.following === 'none') expectThat(feeds.length === 0, 'of whom she does not follow no subscription is left');
   if (relationship.blockedAt !== null) expectThat(leg.inbound === 'none' && leg.outbound !== 'on' && leg.outbound !== 'asked' && subscriptions.every((one) => one.state !== 'subscribed'), 'a block ends every wire');
   if (leg.outbound === 'asked' || leg.outbound === 'on') expectThat(relationship.following !== 'none' || leg.inbound === 'on', 'she looks at nobody without reason');
 }
 
 test('any order of stanzas and web actions leaves wire and relationship in agreement', async () => {
-  const step = fc.constantFrom<Step>(...STANZAS, ...EXPLICIT, ...WEB);
+  const step = fc.constantFrom<Step>(...STANZAS, ...EXPLICIT, ...FEED, ...WEB);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
       const stage = await openStage();
       try {
         const alice = await stage.account('alice');
         const peer = new PeerServer();
+        stage.answer((iq) => peer.answers(iq));
         for (const one of steps) {
           await take(stage, alice, peer, one);
           await check(stage, alice, peer);
@@ -130,7 +166,7 @@ test('any order of stanzas and web actions leaves wire and relationship in agree
         await stage.close();
       }
     }),
-    { numRuns: 120 },
+    { numRuns: 100 },
   );
 }, 60_000);
 

@@ -21,7 +21,9 @@ describe('every state × every decision', () => {
     expect(send.filter((one) => one === 'subscribed')).toHaveLength(next.inbound === 'on' && wire.inbound === 'asked' ? 1 : 0);
     expect(send.includes('unsubscribed')).toBe(wire.inbound !== 'none' && next.inbound === 'none');
     // We see them when we follow, or for their caps while they follow.
-    if (decisions.following !== 'none') expect(next).toMatchObject({ capsOnly: false, outbound: wire.outbound === 'on' ? 'on' : 'asked' });
+    // Whose posts come without presence is not asked for it again after a refusal.
+    const stays = wire.outbound === 'on' || (wire.outbound === 'refused' && decisions.following === 'on');
+    if (decisions.following !== 'none') expect(next).toMatchObject({ capsOnly: false, outbound: stays ? wire.outbound : 'asked' });
     else if (next.inbound !== 'on') expect(['none', 'refused']).toContain(next.outbound);
     else expect(next.outbound).toBe(wire.outbound === 'none' ? 'asked' : wire.outbound);
     // A refusal of caps is not asked again.

@@ -1,0 +1,271 @@
+// What comes from other servers' nodes, on its way into the database: in the order of each node, many in one transaction, no more in memory
+// than a bound. While it is full, the stream is not read: the server waits, and loses nothing (xmpp-social.md §11.4, §13; threats.md 16, 17, 20).
+import type { Actor } from '../../domain/actor.js';
+import { DomainError } from '../../domain/errors.js';
+import { NS } from '../../formats/namespaces.js';
+import type { Context } from '../../services/context.js';
+import { type NodeAddress, type ReceivedEntry, receivePost, receivePurge, receiveRetraction } from '../../services/receive.js';
+import { findActorByAddress, findLocalActor } from '../../store/actors.js';
+import type { Tx } from '../../store/database.js';
+import { findFeed } from '../../store/received.js';
+import { findRelationship } from '../../store/relationships.js';
+import type { Access } from './access.js';
+import { readEntry } from './entry.js';
+import type { InboundEvent, InboundItem } from './event.js';
+
+/** Something that a node has told one of ours. */
+export interface Told {
+  /** The local part of ours. */
+  local: string;
+  event: InboundEvent;
+  /** Milliseconds UTC. */
+  at: number;
+  /** An answer to what we asked: it comes from that service, whether she follows it or not. */
+  isAnswer: boolean;
+}
+
+/** Reads other nodes than feeds and profiles: comments, likes, an owner's own feed. */
+export interface NodeReader {
+  /** Is it for this reader? Asked of every event first. */
+  reads(event: InboundEvent): boolean;
+  /**
+   * Takes an event that is known to come from a node which `actor` (ours) has subscribed to, or whose owner she follows. Runs in a
+   * transaction with others: what a stranger wrote must not make it throw.
+   */
+  receive(tx: Tx, event: InboundEvent, actor: Actor, at: number): Promise<void>;
+}
+
+export interface IntakeParts {
+  access: Access;
+  readers: readonly NodeReader[];
+  /** The connection, which waits while there is too much. `bytesRead` rises with what it has read. */
+  stream: { pause(): void; resume(): void; readonly isPaused: boolean; readonly bytesRead: number };
+  /** There is more than came: items without payload, or what was dropped for want of room. */
+  onMissing(local: string, node: NodeAddress): void;
+}
+
+/** How much waits before the stream is stopped, and when it goes on. A stop is short: ejabberd gives up a reader that is silent for 15 s. */
+const FULL = { events: 2_000, bytes: 8 * 1024 * 1024 };
+const ROOMY = { events: 500, bytes: 2 * 1024 * 1024 };
+/** What waits for the answer whether its node is open. Beyond, it is fetched later. */
+const MAX_PARKED = 2_000;
+/** Of one transaction. Its statements hold up everything else on SQLite, so it ends after so long, too. */
+const BATCH = 100;
+const BATCH_MS = 10;
+const DATABASE_RETRY_MS = 1_000;
+
+interface Waiting extends Told {
+  /** What had been read when it came. */
+  bytesRead: number;
+  /** The entries in it, decoded, and whether anybody may read their node. */
+  entries?: (ReceivedEntry | null)[];
+  isOpen?: boolean | null;
+  done(): void;
+}
+
+export class Intake {
+  #ready: Waiting[] = [];
+  readonly #parked = new Map<string, Waiting[]>();
+  #parkedCount = 0;
+  #running: Promise<void> | null = null;
+  #idle: (() => void)[] = [];
+  /** So many of the next go into transactions of their own: one of them has spoilt one. */
+  #oneByOne = 0;
+  /** Since the start: came from someone who is not followed; could not be stored. */
+  readonly counts = { taken: 0, refused: 0, failed: 0 };
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly parts: IntakeParts,
+  ) {}
+
+  /** Resolves when it is stored, or is known to be nothing for us. */
+  push(told: Told): Promise<void> {
+    return new Promise((done) => {
+      const { stream } = this.parts;
+      this.#ready.push({ ...told, bytesRead: stream.bytesRead, done });
+      this.counts.taken += 1;
+      if (!stream.isPaused && this.#exceeds(FULL)) stream.pause();
+      this.#wake();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  async settled(): Promise<void> {
+    if (this.#running || this.#parkedCount > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #exceeds({ events, bytes }: typeof FULL): boolean {
+    const oldest = this.#ready[0];
+    return oldest !== undefined && (this.#ready.length > events || this.parts.stream.bytesRead - oldest.bytesRead > bytes);
+  }
+
+  #wake(): void {
+    this.#running ??= this.#run()
+      .catch((error) => this.ctx.log.error({ err: error }, 'the intake stopped')) // a bug: the next event starts it again
+      .finally(() => {
+        this.#running = null;
+        if (this.#ready.length > 0) this.#wake();
+        else if (this.#parkedCount === 0) for (const tell of this.#idle.splice(0)) tell();
+      });
+  }
+
+  async #run(): Promise<void> {
+    await Promise.resolve(); // what comes in the same breath is one batch
+    while (this.#ready.length > 0) {
+      const batch = this.#nextBatch();
+      if (batch.length > 0) await this.#store(batch);
+      if (this.parts.stream.isPaused && !this.#exceeds(ROOMY)) this.parts.stream.resume();
+    }
+  }
+
+  /** Decodes the first that wait, as long as that does not take too long. Those of a node that may be closed wait until it is known. */
+  #nextBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const from = performance.now();
+    let taken = 0;
+    const most = this.#oneByOne > 0 ? 1 : BATCH;
+    while (taken < this.#ready.length && batch.length < most && performance.now() - from < BATCH_MS) {
+      const next = this.#ready[taken++]!;
+      const key = keyOf(next.event);
+      const parked = this.#parked.get(key);
+      if (parked) this.#park(key, parked, next);
+      else {
+        next.entries ??= this.#decode(next.event);
+        const isOpen = this.parts.access.known(next.event);
+        if (isOpen === undefined && next.entries.some((entry) => entry !== null && entry.audience === null)) this.#ask(key, next);
+        else batch.push(Object.assign(next, { isOpen: isOpen ?? null }));
+      }
+    }
+    this.#ready = taken === this.#ready.length ? [] : this.#ready.slice(taken);
+    return batch;
+  }
+
+  #decode(event: InboundEvent): (ReceivedEntry | null)[] {
+    if (event.node !== NS.MICROBLOG || this.#readerOf(event)) return [];
+    return event.items.map(({ id, payload }) => payload && readEntry(this.ctx, payload, { service: event.service, node: event.node, itemId: id }));
+  }
+
+  #readerOf(event: InboundEvent): NodeReader | undefined {
+    return this.parts.readers.find((reader) => reader.reads(event));
+  }
+
+  #ask(key: string, first: Waiting): void {
+    const parked = [first];
+    this.#parked.set(key, parked);
+    this.#parkedCount += 1;
+    void this.parts.access.ask(first.event).finally(() => {
+      this.#parked.delete(key);
+      this.#parkedCount -= parked.length;
+      this.#ready.unshift(...parked);
+      this.#wake();
+    });
+  }
+
+  #park(key: string, parked: Waiting[], next: Waiting): void {
+    if (this.#parkedCount < MAX_PARKED) {
+      parked.push(next);
+      this.#parkedCount += 1;
+      return;
+    }
+    this.ctx.log.debug({ node: key }, 'more than can wait: fetched later');
+    this.parts.onMissing(next.local, next.event);
+    next.done();
+  }
+
+  /** A batch whole or, when one of it cannot be stored, each by itself. What is lost with a power failure is fetched again on the next start. */
+  async #store(batch: Waiting[]): Promise<void> {
+    let stored = 0;
+    try {
+      await this.ctx.store.transaction(
+        async (tx) => {
+          const view = new BatchView(tx);
+          const from = performance.now();
+          for (stored = 0; stored < batch.length && (stored === 0 || performance.now() - from < BATCH_MS); stored++) await this.#receive(tx, view, batch[stored]!);
+        },
+        { mayBeLost: true },
+      );
+    } catch (error) {
+      stored = 0;
+      if (error instanceof DomainError && error.code === 'unavailable') await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
+      else if (batch.length > 1) this.#oneByOne = batch.length;
+      else {
+        stored = 1;
+        this.counts.failed += 1;
+        this.ctx.log.error({ err: error, service: batch[0]!.event.service, node: batch[0]!.event.node }, 'an event could not be stored');
+      }
+    }
+    this.#oneByOne = Math.max(0, this.#oneByOne - stored);
+    for (const one of batch.splice(0, stored)) one.done();
+    if (batch.length > 0) this.#ready.unshift(...batch);
+  }
+
+  async #receive(tx: Tx, view: BatchView, { local, event, at, isAnswer, entries, isOpen }: Waiting): Promise<void> {
+    const actor = await view.actor(local);
+    if (!actor || !(isAnswer ? await view.isAdmitted(actor, event) : await view.isFollowed(actor, event))) {
+      this.counts.refused += 1;
+      return;
+    }
+    const reader = this.#readerOf(event);
+    if (reader) return reader.receive(tx, event, actor, at);
+    if (event.isConfigured) return this.parts.access.forget(tx, event);
+    if (event.node !== NS.MICROBLOG) return;
+    const author = await view.person(event.service);
+    if (!author || author.isLocal) return;
+    if (event.isEmptied) return receivePurge(this.ctx, tx, event);
+    for (const [index, { id, isRetracted }] of event.items.entries()) {
+      const origin = { service: event.service, node: event.node, itemId: id };
+      const entry = entries![index] ?? null;
+      if (isRetracted) await receiveRetraction(this.ctx, tx, origin);
+      else if (entry) await receivePost(this.ctx, tx, { author, origin, entry, recipients: [actor.id], isOpen: isOpen ?? null, at });
+    }
+    if (event.items.some(isIncomplete)) this.parts.onMissing(local, event);
+  }
+}
+
+const keyOf = ({ service, node }: NodeAddress): string => `${service} ${node}`;
+const isIncomplete = ({ payload, isRetracted, id }: InboundItem): boolean => payload === null && !isRetracted && id !== '0';
+
+/** What many events of a batch need to know, looked up once. */
+class BatchView {
+  readonly #actors = new Map<string, Promise<Actor | null>>();
+  readonly #people = new Map<string, Promise<Actor | null>>();
+  readonly #followed = new Map<string, Promise<boolean>>();
+
+  constructor(private readonly tx: Tx) {}
+
+  actor(local: string): Promise<Actor | null> {
+    return once(this.#actors, local, () => findLocalActor(this.tx, local));
+  }
+
+  /** Whose PEP this is. */
+  person(service: string): Promise<Actor | null> {
+    return once(this.#people, service, () => findActorByAddress(this.tx, 'xmpp', service));
+  }
+
+  /** Nobody hears of whom she has blocked. */
+  async isAdmitted(actor: Actor, { service }: NodeAddress): Promise<boolean> {
+    const person = await this.person(service);
+    return person === null || (await findRelationship(this.tx, actor.id, person.id)).blockedAt === null;
+  }
+
+  /** Does she follow the person whose PEP this is, or has she subscribed to the very node? The answer to a subscription may come after its first event. */
+  isFollowed(actor: Actor, { service, node }: NodeAddress): Promise<boolean> {
+    return once(this.#followed, `${actor.id} ${service} ${node}`, async () => {
+      const person = await this.person(service);
+      if (person) {
+        const { following, blockedAt } = await findRelationship(this.tx, actor.id, person.id);
+        if (blockedAt !== null) return false;
+        if (following === 'on') return true;
+      }
+      const feed = await findFeed(this.tx, actor.id, { service, node });
+      return feed !== null && feed.state !== 'refused';
+    });
+  }
+}
+
+function once<T>(known: Map<string, Promise<T>>, key: string, find: () => Promise<T>): Promise<T> {
+  let found = known.get(key);
+  if (!found) known.set(key, (found = find()));
+  return found;
+}
