@@ -1,11 +1,14 @@
-// Fan-out of one post to N connected clients (default 500) on Prosody and ejabberd: by multicast, one by one, raw component writes, the server's own PEP.
-import { componentHost } from '../test/support/servers/index.js';
+// Fan-out of one post to N connected clients (default 500; then prosody or ejabberd for one of them): by multicast, one by one, raw component writes, the server's own PEP.
+import { componentHost, SERVERS } from '../test/support/servers/index.js';
+import { startMulticast } from '../test/support/servers/multicast.js';
 import { BulkClients } from './support/bulk-clients.js';
 import { rawComponent } from './support/component.js';
-import { CHAT, MULTICAST, startFanOutEjabberd, startFanOutProsody } from './support/fan-out-servers.js';
 import { median, printMachine, printTable, spread } from './support/figures.js';
 import { startService } from './support/service.js';
 
+const CHAT = 'chat.test';
+/** The component that may use the multicast service; the others may not. */
+const MULTICAST = 'social.test';
 const WARM_UP = 10;
 const ROUNDS = 25;
 const NODE = 'urn:xmpp:microblog:0';
@@ -19,13 +22,9 @@ export async function run([count = '500', ...names]: string[]): Promise<void> {
   const usernames = Array.from({ length: Number(count) }, (_, index) => `u${index}`);
   printMachine();
   const rows = [['server', 'way', 'ms', '/ own PEP', '/ raw', 'goal']];
-  for (const start of [startFanOutProsody, startFanOutEjabberd]) {
+  for (const name of SERVERS.filter((one) => names.length === 0 || names.includes(one))) {
     const domains = [MULTICAST, 'single.test', 'direct.test'];
-    const server = await start({ chatDomains: [CHAT], componentDomains: domains, componentSecret: 'secret' });
-    if (names.length > 0 && !names.includes(server.name)) {
-      await server.destroy();
-      continue;
-    }
+    const server = await startMulticast(name, { chatDomains: [CHAT], componentDomains: domains, componentSecret: 'secret' }, CHAT, [MULTICAST]);
     for (const username of [...usernames, 'publisher']) await server.register(CHAT, username, 'pw');
     const at = (domain: string) => ({ host: componentHost(server.name, domains.indexOf(domain)), port: server.componentPort, secret: 'secret', domain });
     const services = [await startService(at(MULTICAST), ''), await startService(at('single.test'), '')];
@@ -38,7 +37,7 @@ export async function run([count = '500', ...names]: string[]): Promise<void> {
     for (const to of [alice.jid, bob.jid, publisher.jid]) await subscribeAll(clients, to);
 
     // What the others send is what a client gets from us, so that all have the same bytes.
-    const sample = `sample-${start.name}`;
+    const sample = `sample-on-${name}`;
     await alice.post(`${sample} ${TEXT}`);
     await clients.allReceive(sample);
     const message = await clients.clients[0]!.message();

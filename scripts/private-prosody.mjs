@@ -130,7 +130,9 @@ ${
     : `VirtualHost ${lua(config.chatDomain)}
 	authentication = "diaspora_x"
 	diaspora_x_auth_url = ${lua(`http://${reachable(config.authListen.host)}:${config.authListen.port}`)}
-	diaspora_x_auth_secret = ${lua(config.authSecret)}`
+	diaspora_x_auth_secret = ${lua(config.authSecret)}
+	modules_enabled = { "diaspora_x_fanout" }
+	diaspora_x_fanout_senders = { ${lua(config.domain)} }`
 }
 
 Component ${lua(config.domain)}

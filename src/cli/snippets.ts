@@ -66,29 +66,32 @@ function prosody(config: Config): string {
   const { host, port, secret } = component(config);
   const chat =
     config.chatDomain === ''
-      ? `-- DX_CHAT_DOMAIN is empty: no chat logins are checked by diaspora-x.
+      ? `-- DX_CHAT_DOMAIN is empty: no chat logins are checked by diaspora-x. By hand, in each VirtualHost whose accounts follow people here, so that
+-- one stanza goes to all of them:
+--	modules_enabled = { "diaspora_x_fanout" }
+--	diaspora_x_fanout_senders = { ${quoted(config.domain)} }
 `
-      : `-- Where the module is. If plugin_paths stands elsewhere already, add the folder there instead: only one of them counts.
-plugin_paths = { ${quoted(PROSODY_FILES.modules)} }
-
--- Logins with the app passwords of diaspora-x.
+      : `-- Logins with the app passwords of diaspora-x.
 VirtualHost ${quoted(config.chatDomain)}
 	authentication = "diaspora_x"
 	diaspora_x_auth_url = ${quoted(`http://${at(config.authListen)}`)}
 	diaspora_x_auth_secret = ${quoted(config.authSecret)}
+	-- One stanza for all followers here, not one for each.
+	modules_enabled = { "diaspora_x_fanout" }
+	diaspora_x_fanout_senders = { ${quoted(config.domain)} }
 ${config.domain.endsWith(`.${config.chatDomain}`) ? '' : `	-- Not a subdomain, so it must be named for chat apps to find it.\n	disco_items = { { ${quoted(config.domain)}, "diaspora-x" } }\n`}`;
   const { modules, snippet } = PROSODY_FILES;
   const withLogins = config.chatDomain !== '';
   return `-- diaspora-x for Prosody 0.12 or later. docs/prosody.md tells more.
 -- 1. As root, save this as ${snippet}, for it holds secrets:
 --      bin/dx snippet prosody | install -m 640 -g prosody /dev/stdin ${snippet}
+-- 2. Install the modules that check logins and send to many:
+--      install -D -m 644 -t ${modules} ${path.join(programFolder(), 'prosody')}/mod_*.lua
 ${
   withLogins
-    ? `-- 2. Install the module that checks logins:
---      install -D -m 644 -t ${modules} ${path.join(programFolder(), 'prosody', 'mod_auth_diaspora_x.lua')}
--- 3. A VirtualHost ${quoted(config.chatDomain)} that stands elsewhere must go: each host is set in one place.
+    ? `-- 3. A VirtualHost ${quoted(config.chatDomain)} that stands elsewhere must go: each host is set in one place.
 -- 4. Restart Prosody.`
-    : `-- 2. Restart Prosody. Its accounts are its own: a DX_CHAT_DOMAIN that is set has its logins checked by diaspora-x.`
+    : `-- 3. Restart Prosody. Its accounts are its own: a DX_CHAT_DOMAIN that is set has its logins checked by diaspora-x.`
 }
 ${ourSide(config, '--', config.chatDomain)}${withLogins ? `\n--   DX_AUTH_LISTEN=${at(config.authListen)}\n--   DX_AUTH_SECRET=${config.authSecret}` : ''}
 
@@ -103,6 +106,9 @@ allow_unencrypted_plain_auth = false
 
 component_interfaces = { ${quoted(interfaceOf(host))} }
 component_ports = { ${port} }
+
+-- Where the modules are. If plugin_paths stands elsewhere already, add the folder there instead: only one of them counts.
+plugin_paths = { ${quoted(PROSODY_FILES.modules)} }
 
 ${chat}
 Component ${quoted(config.domain)}
@@ -151,8 +157,25 @@ host_config:
     auth_use_cache: false
     # Logs in by a token of ejabberd's own, past the program.
     disable_sasl_mechanisms: ["X-OAUTH2", "DIGEST-MD5"]
+
+append_host_config:
+  ${quoted(config.chatDomain)}:
+    modules:
+      ${multicast(config).join('\n      ')}
 `;
 }
+
+/** For one host's `modules`. By default the service is open to everybody, and takes 20 addresses at a time. */
+const multicast = ({ domain }: Config): string[] => [
+  '# One stanza for all followers here, not one for each.',
+  'mod_multicast:',
+  '  access:',
+  '    allow:',
+  `      server: ${quoted(domain)}`,
+  '  limits:',
+  '    remote:',
+  '      message: infinite',
+];
 
 function ejabberd(config: Config): string {
   const { host, port, secret } = component(config);
@@ -208,5 +231,5 @@ ${withLogins ? ejabberdLogins(config) : ''}
 #       max_items: 1000
 #       persist_items: true
 #       presence_based_delivery: false
-`;
+${withLogins ? '' : `#\n# And under your "modules" as they are, if accounts of this server follow people here:\n${multicast(config).map((line) => `#   ${line}`).join('\n')}\n`}`;
 }

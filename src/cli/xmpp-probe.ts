@@ -23,6 +23,8 @@ export interface LoginReport {
   software: string;
   /** Until the server let us in, or refused. */
   tookMs: number;
+  /** Does it offer to multiply stanzas (XEP-0033)? null: it was not asked. */
+  multicast: boolean | null;
 }
 
 /** Text that arrives, and a way to wait for a part of it. */
@@ -133,13 +135,14 @@ export async function chatServerOf(domain: string): Promise<HostPort> {
 
 /**
  * Logs in as a chat app does (STARTTLS where it is offered, SASL PLAIN), and leaves again.
+ * @param options.askMulticast once in, also looks whether the server multiplies stanzas
  * @throws Error when the server cannot be reached or does not answer
  */
-export async function probeLogin(server: HostPort, domain: string, username: string, password: string): Promise<LoginReport> {
+export async function probeLogin(server: HostPort, domain: string, username: string, password: string, { askMulticast = false } = {}): Promise<LoginReport> {
   const started = performance.now();
   const signal = timeout();
   let socket = await dial(server, signal);
-  const report: LoginReport = { outcome: 'failed', detail: '', mechanisms: [], plainWithoutTls: false, encrypted: false, certificateFault: '', software: '', tookMs: 0 };
+  const report: LoginReport = { outcome: 'failed', detail: '', mechanisms: [], plainWithoutTls: false, encrypted: false, certificateFault: '', software: '', tookMs: 0, multicast: null };
   try {
     let talk = new Talk(socket);
     const openStream = async (): Promise<string> => {
@@ -175,10 +178,28 @@ export async function probeLogin(server: HostPort, domain: string, username: str
     report.tookMs = Math.round(performance.now() - started);
     const { mechanisms } = report;
     report.software = /<c\b[^>]*\bnode=["']([^"']*)["']/.exec(await openStream())?.[1] ?? '';
+    if (askMulticast) report.multicast = await offersMulticast(talk, domain, signal).catch(() => false); // no answer is an answer, too
     return Object.assign(report, { outcome: 'in', mechanisms });
   } finally {
     report.tookMs ||= Math.round(performance.now() - started);
     socket.end('</stream:stream>');
     socket.destroySoon();
   }
+}
+
+/** XEP-0033 §2: asks the domain, then the services of its own that it lists. */
+async function offersMulticast(talk: Talk, domain: string, signal: AbortSignal): Promise<boolean> {
+  let asked = 0;
+  const ask = async (type: 'get' | 'set', to: string | null, payload: string): Promise<string> => {
+    const id = `dx-${asked++}`;
+    talk.send(`<iq type='${type}' id='${id}'${to === null ? '' : ` to='${to}'`}>${payload}</iq>`);
+    const [answer] = await talk.until(new RegExp(`<iq\\b[^>]*\\bid=["']${id}["'][^>]*(?:/>|>.*?</iq>)`, 's'), signal);
+    return answer;
+  };
+  await ask('set', null, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>");
+  const offers = async (to: string) => /\bvar=["']http:\/\/jabber\.org\/protocol\/address["']/.test(await ask('get', to, "<query xmlns='http://jabber.org/protocol/disco#info'/>"));
+  if (await offers(domain)) return true;
+  const items = await ask('get', domain, "<query xmlns='http://jabber.org/protocol/disco#items'/>");
+  for (const [, jid] of items.matchAll(/<item\b[^>]*\bjid=["']([^"'@/<>&]+)["']/g)) if (jid!.endsWith(`.${domain}`) && (await offers(jid!))) return true;
+  return false;
 }

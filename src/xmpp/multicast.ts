@@ -20,7 +20,7 @@ const UNSAID_LIMIT = 20;
 const MAX_ITEMS = 20;
 
 /** How long a first delivery waits to learn whether there is a service. Later the answer is still remembered. */
-const FIRST_LOOK_MS = 1_000;
+const FIRST_LOOK_MS = 2_000;
 const ANSWER_MS = 10_000;
 /** For how long an answer counts, and a silence. */
 const BELIEVED_MS = 3_600_000;

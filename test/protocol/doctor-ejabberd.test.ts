@@ -52,6 +52,7 @@ test('with the printed configuration all is well', async () => {
   expect(checks['chat mechanisms']).toEqual([expect.objectContaining({ state: 'ok', text: expect.stringMatching(/offers PLAIN; X-OAUTH2 is off/) })]);
   expect(checks['chat login']).toEqual([expect.objectContaining({ state: 'ok', text: expect.stringMatching(/logs in \(\d+ ms\), a wrong one does not/) })]);
   expect(checks['chat cache']).toEqual([expect.objectContaining({ state: 'ok', text: expect.stringContaining('a revoked app password fails at once') })]);
+  expect(checks['chat fan-out']).toEqual([expect.objectContaining({ state: 'ok', text: expect.stringContaining('multiplies a post') })]);
   expect(checks['ejabberd program']?.map(({ text }) => text)).toContainEqual(expect.stringContaining('lets a fresh app password in'));
   expect(states(checks['ejabberd program'])).not.toContain('fail');
   expect(checks['ejabberd doors']).toEqual([expect.objectContaining({ state: 'ok' })]);

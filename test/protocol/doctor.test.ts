@@ -85,9 +85,10 @@ describe('chat logins through Prosody', () => {
     ctx.store = shared;
     const checks = await examine(ctx.config, { chatServer: chat });
     // This Prosody takes PLAIN without TLS; from loopback the doctor cannot see that it does so here only.
-    expect(checks.filter((check) => check.state !== 'ok').map(({ name, state }) => `${state} ${name}`)).toEqual(['warn chat encryption']);
+    expect(checks.filter((check) => check.state !== 'ok').map(({ name, state }) => `${state} ${name}`)).toEqual(['warn chat encryption', 'warn chat fan-out']);
     expect(checks.find((check) => check.name === 'chat cache')?.text).toMatch(/a revoked app password fails at once/);
     expect(checks.some((check) => check.name.startsWith('ejabberd'))).toBe(false);
+    expect(checks.find((check) => check.name === 'chat fan-out')).toMatchObject({ state: 'warn', remedy: expect.stringContaining('mod_diaspora_x_fanout') });
     expect(checks.find((check) => check.name === 'chat login')?.text).toMatch(/a fresh app password logs in \(\d+ ms\), a wrong one does not/);
     expect(await listAccounts(shared)).toEqual([]);
     // The endpoint asks another database than doctor does: the login fails, and the line says so.

@@ -205,7 +205,7 @@ describe('dx', () => {
     test('prosody has both sides, and asks for logins', async () => {
       const { code, out } = await run(['snippet', 'prosody'], { more: { DX_COMPONENT_URL: 'xmpp://192.0.2.1:5555', DX_COMPONENT_SECRET: 'component-secret' } });
       expect(code).toBe(0);
-      for (const line of ['Component "social.test"', 'component_secret = "component-secret"', 'component_ports = { 5555 }', 'VirtualHost "chat.test"', 'authentication = "diaspora_x"', `diaspora_x_auth_secret = "${config.authSecret}"`, 'c2s_require_encryption = true', 'gc = {', '--   DX_COMPONENT_URL=xmpp://192.0.2.1:5555']) {
+      for (const line of ['Component "social.test"', 'component_secret = "component-secret"', 'component_ports = { 5555 }', 'VirtualHost "chat.test"', 'authentication = "diaspora_x"', `diaspora_x_auth_secret = "${config.authSecret}"`, 'c2s_require_encryption = true', 'modules_enabled = { "diaspora_x_fanout" }', 'diaspora_x_fanout_senders = { "social.test" }', 'gc = {', '--   DX_COMPONENT_URL=xmpp://192.0.2.1:5555']) {
         expect(out).toContain(line);
       }
     });
@@ -218,7 +218,7 @@ describe('dx', () => {
     test('ejabberd has the component, the limits and the logins', async () => {
       const { code, out } = await run(['snippet', 'ejabberd']);
       expect(code).toBe(0);
-      for (const line of ['module: ejabberd_service', '"social.test":', 'auth_use_cache: false', 'X-OAUTH2', 'max_stanza_size: 65536', 'backlog: 128', 'starttls_required: true', 'DX_CHAT_DOMAIN=chat.test\n', '"chat.test":\n', 'auth_method: [external]', '/usr/local/lib/diaspora-x/ejabberd-auth.mjs --url http://', `DX_AUTH_SECRET=${config.authSecret}`]) expect(out).toContain(line);
+      for (const line of ['module: ejabberd_service', '"social.test":', 'auth_use_cache: false', 'X-OAUTH2', 'max_stanza_size: 65536', 'backlog: 128', 'mod_multicast:', 'starttls_required: true', 'DX_CHAT_DOMAIN=chat.test\n', '"chat.test":\n', 'auth_method: [external]', '/usr/local/lib/diaspora-x/ejabberd-auth.mjs --url http://', `DX_AUTH_SECRET=${config.authSecret}`]) expect(out).toContain(line);
       // The secret is in a file, not among the program's arguments, which every user of the machine sees.
       expect(/extauth_program: .*/.exec(out)![0]).not.toContain(config.authSecret);
     });
