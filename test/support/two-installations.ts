@@ -5,6 +5,9 @@
 //   await two.befriend(alice, bob);                       // each follows the other, and is let in
 //   const post = await two.there.posts(bob, 'hello');
 //   await eventually(two.here, async () => two.homeOf(alice), (posts) => posts.some(…));
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { Account } from '../../src/domain/account.js';
 import type { Relationship } from '../../src/domain/relationship.js';
 import { addContact } from '../../src/services/relationships.js';
@@ -18,6 +21,7 @@ import { server } from './servers/index.js';
 export type Member = Account & { jid: string };
 
 export interface Two {
+  /** Another object after `restartHere`. */
   here: Installation;
   there: Installation;
   /** Where this account lives, and where the other one's people live. */
@@ -30,17 +34,21 @@ export interface Two {
   follows(member: Member, other: Member): Promise<void>;
   /** Each adds the other. */
   befriend(one: Member, other: Member): Promise<void>;
+  /** Stops the first one, does the work, and starts it again with all that it knew. */
+  restartHere(meanwhile: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Starts both. @param options for both alike */
 export async function startTwo(options: InstallationOptions = {}): Promise<Two> {
   const [prosody, ejabberd] = [await server('prosody'), await server('ejabberd')];
-  const [here, there] = await Promise.all([startInstallation({ ...options, server: prosody }), startInstallation({ ...options, server: ejabberd })]);
+  const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-two-'));
+  const startHere = () => startInstallation({ ...options, server: prosody, stateDir });
+  const [here, there] = await Promise.all([startHere(), startInstallation({ ...options, server: ejabberd })]);
   const two: Two = {
     here,
     there,
-    homeOf: ({ jid }) => (jid.endsWith(`@${here.domain}`) ? here : there),
+    homeOf: ({ jid }) => (jid.endsWith(`@${here.domain}`) ? two.here : there),
     between: async (member, other) => {
       const { store } = two.homeOf(member).ctx;
       const actor = await findActorByAddress(store, 'xmpp', other.jid);
@@ -56,7 +64,15 @@ export async function startTwo(options: InstallationOptions = {}): Promise<Two> 
       await Promise.all([two.follows(one, other), two.follows(other, one)]);
       for (const [a, b] of [[one, other] as const, [other, one] as const]) await eventually(two.homeOf(a), async () => (await two.between(a, b)).follower === 'on');
     },
-    stop: async () => void (await Promise.all([here.stop(), there.stop()])),
+    restartHere: async (meanwhile) => {
+      await two.here.stop();
+      await meanwhile();
+      two.here = await startHere();
+    },
+    stop: async () => {
+      await Promise.all([two.here.stop(), there.stop()]);
+      rmSync(stateDir, { recursive: true, force: true });
+    },
   };
   return two;
 }
