@@ -17,17 +17,20 @@ export interface TcpProxy {
   stall(): void;
   /** Reads this slowly from the side that connected. */
   trickle(bytesPerSecond: number): void;
+  /** Hands everything on so much later, in both directions. */
+  delay(ms: number): void;
   /** Ends all connections with RST. */
   reset(): void;
   close(): Promise<void>;
 }
 
-type Mode = 'pass' | 'swallow' | 'stall' | 'trickle';
+type Mode = 'pass' | 'swallow' | 'stall' | 'trickle' | 'delay';
 
 /** Listens on a free port and connects on to the target; the mode holds for all connections, now and later. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   let mode: Mode = 'pass';
   let rate = 0;
+  let delayMs = 0;
   const pairs = new Set<{ near: net.Socket; far: net.Socket }>();
   const apply = ({ near, far }: { near: net.Socket; far: net.Socket }) => {
     for (const socket of [near, far]) socket[mode === 'stall' || (mode === 'trickle' && socket === near) ? 'pause' : 'resume']();
@@ -35,6 +38,16 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const turn = (next: Mode) => {
     mode = next;
     for (const pair of pairs) apply(pair);
+  };
+  // Timers of one length fire in their order. A shorter one, after the mode has changed, must not overtake what is still underway.
+  const underway = new Map<net.Socket, number>();
+  const hand = (chunk: Buffer, to: net.Socket) => {
+    if (mode !== 'delay' && !underway.get(to)) return void to.write(chunk);
+    underway.set(to, (underway.get(to) ?? 0) + 1);
+    setTimeout(() => {
+      underway.set(to, underway.get(to)! - 1);
+      to.write(chunk);
+    }, delayMs);
   };
   const dripping = setInterval(() => {
     if (mode !== 'trickle') return;
@@ -57,9 +70,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     };
     near.on('data', (chunk: Buffer) => {
       if (mode === 'swallow') proxy.swallowed += chunk.length;
-      else far.write(chunk);
+      else hand(chunk, far);
     });
-    far.on('data', (chunk: Buffer) => near.write(chunk));
+    far.on('data', (chunk: Buffer) => hand(chunk, near));
     for (const socket of [near, far]) socket.on('close', over).on('error', over);
     apply(pair);
   });
@@ -76,6 +89,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     trickle: (bytesPerSecond) => {
       rate = bytesPerSecond;
       turn('trickle');
+    },
+    delay: (ms) => {
+      delayMs = ms;
+      turn('delay');
     },
     reset: () => {
       for (const { near, far } of [...pairs]) {
