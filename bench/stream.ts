@@ -1,0 +1,139 @@
+// The stream of a reader who follows 300 authors: first page and page 50, of 10,000 and of 1,000,000 posts; a post with 1,000 comments.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { listComments } from '../src/services/comments.js';
+import { homeStream } from '../src/services/stream.js';
+import type { Store } from '../src/store/database.js';
+import { findVisiblePosts, listHomePosts } from '../src/store/posts.js';
+import { startPostgres } from '../test/support/servers/index.js';
+import { startSite } from '../test/support/web.js';
+import { percentiles, printMachine, printTable, quantile } from './support/figures.js';
+
+const FOLLOWED = 300;
+const AUTHORS = 10_000;
+const PAGE = 20;
+const ROUNDS = 300;
+const FROM_MS = Date.UTC(2025, 0, 1);
+
+/** Small: all are by those who are followed. Large: the same number of authors is followed, of many. */
+const SIZES = [
+  { posts: 10_000, authors: FOLLOWED },
+  { posts: 1_000_000, authors: AUTHORS },
+];
+
+/** `-- stream sqlite|postgres` takes one database. */
+export async function run([only = '']: string[] = []): Promise<void> {
+  printMachine();
+  const rows = [['database', 'posts', 'what', 'figure']];
+  const p50 = new Map<string, number>();
+  for (const dialect of ['sqlite', 'postgres'].filter((name) => name.startsWith(only))) {
+    for (const size of SIZES) {
+      const folder = mkdtempSync(path.join(tmpdir(), 'dx-bench-stream-'));
+      const postgres = dialect === 'postgres' ? await startPostgres() : null;
+      const databaseUrl = postgres?.url ?? `sqlite:${path.join(folder, 'stream.sqlite')}`;
+      const site = await startSite({ config: { databaseUrl } });
+      const { ctx } = site;
+      const reader = await site.member('reader');
+      const thread = await fill(ctx.store, reader.account.actorId, size);
+      const viewer = { actorId: reader.account.actorId };
+
+      const server = createServer(site.app).listen(0, '127.0.0.1');
+      await new Promise((resolve) => server.once('listening', resolve));
+      const get = getter(server.address() as AddressInfo, new URL(ctx.config.publicUrl).host, [...reader.cookies].map(([name, value]) => `${name}=${value}`).join('; '));
+
+      let older: string | undefined;
+      for (let page = 1; page < 50; page++) older = (await listHomePosts(ctx.store, viewer.actorId, { older, limit: PAGE })).at(-1)!.guid;
+      const guids = (await listHomePosts(ctx.store, viewer.actorId, { limit: PAGE })).map(({ guid }) => guid);
+      const what: Record<string, () => Promise<unknown>> = {
+        'bare: 20 posts by their keys (baseline)': () => findVisiblePosts(ctx.store, viewer, guids),
+        'query, first page': () => listHomePosts(ctx.store, viewer.actorId, { limit: PAGE }),
+        'query, page 50': () => listHomePosts(ctx.store, viewer.actorId, { older, limit: PAGE }),
+        'with authors, counts, likes': () => homeStream(ctx, reader.account, { limit: PAGE }),
+        'whole page over HTTP': () => get('/'),
+        'whole page 50 over HTTP': () => get(`/?older=${older}`),
+        '1,000 comments: a page of 50': () => listComments(ctx, viewer, thread, { limit: 50 }),
+        '1,000 comments: the post over HTTP': () => get(`/posts/${thread}`),
+      };
+      for (const [name, work] of Object.entries(what)) {
+        const took = await measure(work);
+        rows.push([dialect, size.posts.toLocaleString('en'), name, percentiles(took)]);
+        p50.set(`${dialect} ${size.posts} ${name}`, quantile(took, 0.5));
+      }
+      server.close();
+      agent.destroy();
+      await site.stop();
+      await postgres?.destroy();
+      rmSync(folder, { recursive: true, force: true });
+    }
+    for (const name of ['query, first page', 'query, page 50', 'with authors, counts, likes', 'whole page over HTTP']) {
+      const [small, large] = SIZES.map(({ posts }) => p50.get(`${dialect} ${posts} ${name}`)!) as [number, number];
+      rows.push([dialect, 'ratio', name, `${(large / small).toFixed(2)} × (p50)`]);
+    }
+  }
+  printTable(rows);
+}
+
+async function measure(work: () => Promise<unknown>): Promise<number[]> {
+  for (let warm = 0; warm < 50; warm++) await work();
+  const took: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const from = performance.now();
+    await work();
+    took.push(performance.now() - from);
+  }
+  return took;
+}
+
+let agent = new Agent({ keepAlive: true });
+function getter({ port }: AddressInfo, host: string, cookie: string): (url: string) => Promise<string> {
+  agent = new Agent({ keepAlive: true });
+  return (url) =>
+    new Promise((resolve, reject) => {
+      request({ port, path: url, agent, headers: { host, cookie, accept: 'text/html' } }, (answer) => {
+        let body = '';
+        answer.setEncoding('utf8').on('data', (part) => {
+          body += part;
+        });
+        answer.on('end', () => (answer.statusCode === 200 && body.includes('id="post-') ? resolve(body) : reject(new Error(`${url} answered ${answer.statusCode}`))));
+      })
+        .once('error', reject)
+        .end();
+    });
+}
+
+/** Authors, posts, whom the reader follows, and what stands under the latest posts. @returns the guid of a post with 1,000 comments */
+async function fill(store: Store, readerId: number, { posts, authors }: { posts: number; authors: number }): Promise<string> {
+  const isSqlite = store.dialect === 'sqlite';
+  const series = (from: number, to: number) =>
+    isSqlite ? `with recursive s(n) as (select ${from} union all select n + 1 from s where n < ${to})` : `with s(n) as (select generate_series(${from}, ${to}))`;
+  const hex = (sql: string, digits: number) => (isSqlite ? `printf('%0${digits}x', ${sql})` : `lpad(to_hex((${sql})::bigint), ${digits}, '0')`);
+  const guid = (ms: string, n: string) => `${hex(ms, 12)} || '7000' || ${hex(n, 16)}`;
+  const at = `(${FROM_MS} + n * 1000)`;
+  const run = (sql: string) => store.transaction((tx) => tx.query(sql));
+  // Every other author is ours.
+  await run(`${series(1, authors)} insert into actors (id, is_local, username, domain, display_name, summary)
+    select ${readerId} + n, ${isSqlite ? 'n % 2' : 'n % 2 = 1'}, 'author' || n, 'social.localhost', 'Author ' || n, '' from s`);
+  await run(`${series(1, authors)} insert into accounts (actor_id, username, skeleton, email, password_hash, state, is_admin, default_audience, ask_first, created_at)
+    select ${readerId} + n, 'author' || n, 'author' || n, 'author' || n || '@mail.test', '', 'active', ${isSqlite ? 0 : false}, '{"to":"public"}', ${isSqlite ? 0 : false}, 1 from s where n % 2 = 1`);
+  const step = authors / FOLLOWED;
+  await run(`${series(1, FOLLOWED)} insert into relationships (actor_id, other_id, follower, following) select ${readerId}, ${readerId} + cast(n * ${step} as integer), 'none', 'on' from s`);
+  const text = 'lorem ipsum dolor sit amet '.repeat(8);
+  for (let from = 1; from <= posts; from += 50_000) {
+    // 7,919 is prime: authors take turns, but not in the order of their ids.
+    await run(`${series(from, Math.min(from + 49_999, posts))} insert into posts (guid, author_id, kind, atom_id, title, markdown, html, language, tags, audience, created_at)
+      select ${guid(at, 'n')}, ${readerId} + 1 + (n * 7919) % ${authors}, 'note', 'https://social.localhost/posts/' || n, 'lorem', '${text}', '<p>${text}</p>', '', '[]',
+        case when n % 10 = 0 then 'contacts' else 'public' end, ${at} from s`);
+  }
+  const latest = `(select p.guid, p.created_at from posts p where p.author_id in (select other_id from relationships where actor_id = ${readerId}) order by p.guid desc limit 2000)`;
+  await run(`${series(1, 3)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
+    select ${hex('p.created_at + n', 12)} || '7001' || substr(p.guid, 17), p.guid, ${readerId} + n * 7, 'c' || n, 'yes', '<p>yes</p>', p.created_at + n from ${latest} p cross join s`);
+  await run(`${series(1, 5)} insert into likes (post_guid, actor_id, created_at) select p.guid, ${readerId} + n * 11, p.created_at + n from ${latest} p cross join s`);
+  const [{ guid: thread }] = (await store.query<{ guid: string }>(`select max(p.guid) as guid from posts p join relationships r on r.other_id = p.author_id and r.actor_id = ? where p.audience = 'public'`, [readerId])) as [{ guid: string }];
+  await run(`${series(1, 1000)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
+    select ${guid(`${FROM_MS * 2} + n`, 'n')}, '${thread}', ${readerId} + 1 + n % ${FOLLOWED}, 't' || n, '${text}', '<p>${text}</p>', ${FROM_MS * 2} + n from s`);
+  await store.dataSource.query('analyze');
+  return thread;
+}
