@@ -19,6 +19,8 @@ export interface JobPayloads {
   'fetch-feed': { actorId: number; otherId: number };
   /** xmpp: send the code to a chat address (bare JID) that shall speak for an account. */
   'send-link-code': { actorId: number; jid: string };
+  /** xmpp: fetch, as someone of ours, what others said under a post from elsewhere, and hear of what comes. Lane: the post. */
+  'fetch-comments': { actorId: number; postGuid: Guid };
   /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC; `again`: for the second time. */
   'end-chat-sessions': { username: string; at: number; again?: true };
   /** main: mail notifications (their ids) to the account they are for: one at once, or those of a digest. */

@@ -35,6 +35,10 @@ export const findCommentOfItem = async (db: Db, postGuid: Guid, itemId: string):
   return row && toComment(row);
 };
 
+/** The items of a post whose ids begin like this, a few. */
+export const listItemsLike = async (db: Db, postGuid: Guid, beginning: string): Promise<string[]> =>
+  (await db.query<{ item_id: string }>('select item_id from comments where post_guid = ? and substr(item_id, 1, cast(? as integer)) = ? limit 20', [postGuid, beginning.length, beginning])).map((row) => row.item_id);
+
 /** The comment that this form made before. */
 export const findCommentByOnce = async (db: Db, authorId: number, once: string): Promise<Comment | null> => {
   const row = await comments.find(db, { authorId, once });

@@ -124,6 +124,18 @@ export async function removeFeed(tx: Tx, actorId: number, { service, node }: Nod
   await feeds.remove(tx, { actorId, service, node });
 }
 
+/** All subscriptions of ours to one node. */
+export const subscribersOf = (db: Db, { service, node }: NodeAddress): Promise<FollowedFeed[]> => feeds.select(db, { service, node }, 'order by actor_id');
+
+const OF_POSTS = "actor_id = ? and node like 'urn:xmpp:microblog:0:comments/%'";
+/** How many nodes of posts one of ours is subscribed to. */
+export const countNodes = async (db: Db, actorId: number): Promise<number> => Number((await db.query<{ n: number }>(`select count(*) as n from followed_feeds where ${OF_POSTS}`, [actorId]))[0]!.n);
+/** The one of them that was looked at longest ago. */
+export async function oldestNode(db: Db, actorId: number): Promise<FollowedFeed | null> {
+  const row = (await db.query(`select ${feeds.columns()} from followed_feeds where ${OF_POSTS} order by caught_up_at limit 1`, [actorId]))[0];
+  return row ? feeds.read(row) : null;
+}
+
 /** All of them, page by page, a service's together. @param after the last one of the page before, or null */
 export async function listFeeds(db: Db, after: FollowedFeed | null, limit: number): Promise<FollowedFeed[]> {
   const rows = await db.query(`select ${feeds.columns()} from followed_feeds where (service, node, actor_id) > (?, ?, ?) order by service, node, actor_id limit ?`, [

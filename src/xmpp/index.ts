@@ -2,20 +2,23 @@ import { handleOf } from '../domain/actor.js';
 import type { Job } from '../domain/job.js';
 import type { Protocol } from '../domain/protocol.js';
 import type { Context } from '../services/context.js';
-import { subscriptionHosts } from '../store/xmpp.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { discoHandlers } from './disco.js';
 import type { Handlers, IqHandler } from './dispatch.js';
 import { Feeds } from './feeds.js';
 import { Inbound } from './inbound/index.js';
 import { decodeBounce, refuseChat } from './messages.js';
+import { Linking } from './linking.js';
 import { Multicast } from './multicast.js';
 import { InterestsOf } from './presence/interests.js';
 import { KnownPresence } from './presence/known.js';
 import { Presence } from './presence/subscriptions.js';
 import { WarmUp } from './presence/warm-up.js';
+import { hostsFor, isKeptElsewhere } from './pubsub/post-events.js';
 import { FEED_NODES, PROFILE_NODES } from './pubsub/rules.js';
 import { pubsubHandlers } from './pubsub/stanzas.js';
+import { RemoteComments } from './remote-comments.js';
+import { RemoteNodes } from './remote-nodes.js';
 import { smallHandlers } from './small-requests.js';
 import type { Transport } from './transport.js';
 
@@ -33,6 +36,8 @@ export interface Xmpp {
     'profile-changed': (job: JobOf<'profile-changed'>) => Promise<void>;
     'fetch-person': (job: JobOf<'fetch-person'>) => Promise<void>;
     'fetch-feed': (job: JobOf<'fetch-feed'>) => Promise<void>;
+    'fetch-comments': (job: JobOf<'fetch-comments'>) => Promise<void>;
+    'send-link-code': (job: JobOf<'send-link-code'>) => Promise<void>;
   };
 }
 
@@ -51,7 +56,12 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now });
   const feeds = new Feeds(ctx, { transport, known, interests, warmUp, multicast });
   const inbound = new Inbound(ctx, transport);
+  const remoteNodes = new RemoteNodes(ctx, transport);
+  const remoteComments = new RemoteComments(ctx, { asking: inbound.asking, intake: inbound.intake, isOnline: () => transport.online });
+  inbound.read(remoteComments);
   const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds, following: inbound.following });
+
+  const linking = new Linking(ctx, transport);
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
   const showingUp =
@@ -72,6 +82,7 @@ export function assemble(ctx: Context, transport: Transport): Parts {
       message: async (stanza, to, from) => {
         const bounce = decodeBounce(stanza);
         if (bounce) return feeds.bounced(bounce, to, from);
+        if (await linking.take(stanza, to, from)) return;
         const answer = refuseChat(stanza, to, from);
         if (answer) transport.send(answer);
       },
@@ -89,14 +100,16 @@ export function assemble(ctx: Context, transport: Transport): Parts {
     protocol: {
       name: 'xmpp',
       addressOf: handleOf,
-      hostsFor: (activity) => subscriptionHosts(ctx.store, activity.actorId),
-      deliver: (activity, host, signal) => feeds.deliver(activity, host, signal),
+      hostsFor: (activity) => hostsFor(ctx, activity),
+      deliver: async (activity, host, signal) => ((await isKeptElsewhere(ctx, activity)) ? remoteNodes.deliver(activity) : feeds.deliver(activity, host, signal)),
     },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),
       'profile-changed': (job) => feeds.profileChanged(job.payload.actorId),
       'fetch-person': (job) => inbound.profiles.run(job.payload),
       'fetch-feed': (job) => inbound.following.run(job.payload),
+      'fetch-comments': (job) => remoteComments.run(job.payload),
+      'send-link-code': (job) => linking.send(job.payload),
     },
   };
 }

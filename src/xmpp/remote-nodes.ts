@@ -8,6 +8,7 @@ import type { Post } from '../domain/post.js';
 import { attachmentsNode, decodeAttachments, encodeNoticed, isLike, joined, partsOf } from '../formats/attachments.js';
 import { commentedItem, NS } from '../formats/namespaces.js';
 import type { Context } from '../services/context.js';
+import { wantComments } from '../services/remote-threads.js';
 import { findActor } from '../store/actors.js';
 import { findComment } from '../store/comments.js';
 import { findPostForDelivery } from '../store/posts.js';
@@ -59,6 +60,8 @@ export class RemoteNodes {
     const author = post && (await findActor(store, post.authorId));
     if (!post || !author || !origin || !actor?.isLocal) return 0;
     const about = { post, author, origin, actor };
+    // Whoever writes under a post wants to hear what is said there.
+    if (activity.verb === 'comment') await wantComments(this.ctx, actor.id, post.guid);
     if (activity.verb === 'like') return this.#like(about, activity);
     if (activity.verb === 'unlike') return this.#unlike(about, activity);
     const comment = activity.commentGuid === null ? null : await findComment(store, activity.commentGuid);

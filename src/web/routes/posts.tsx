@@ -9,6 +9,7 @@ import { takeLimits } from '../../services/limits.js';
 import { markRead, unreadCount } from '../../services/notifications.js';
 import { deletePost, editPost } from '../../services/publish.js';
 import { likePost, likersOf, unlikePost } from '../../services/reactions.js';
+import { wantComments } from '../../services/remote-threads.js';
 import { resharePost, unresharePost } from '../../services/reshares.js';
 import { type PostView, readPost } from '../../services/stream.js';
 import { ACTIVITY_TYPES, postAsAtom, postAsNote, sendActivityJson, sendAtom } from '../documents.js';
@@ -44,6 +45,7 @@ export function postRoutes(ctx: Context): express.Router {
         </div>,
       );
     }
+    if (visit.account && (view.root ?? view).origin) await wantComments(ctx, visit.account.actorId, view.post.guid);
     if (visit.account && visit.unread > 0) {
       await markRead(ctx, visit.account, { postGuid: view.post.guid });
       visit.unread = await unreadCount(ctx, visit.account);
