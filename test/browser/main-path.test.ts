@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { addContact, setAskFirst } from '../../src/services/relationships.js';
 import { publishPost } from '../../src/services/publish.js';
 import { findAccountByUsername } from '../../src/store/accounts.js';
-import { axe, inspect, launchChromium, LOOKS, type Look, nameOf, openWindow } from '../support/browser.js';
+import { launchChromium, LOOKS, look, nameOf, openWindow } from '../support/browser.js';
 import { linkIn, PASSWORD, type Site, startSite } from '../support/web.js';
 
 let browser: Browser;
@@ -26,17 +26,6 @@ afterAll(async () => {
   });
   await site?.stop();
 });
-
-/** Looks at the page that is open: picture, layout, and axe. */
-async function look(page: Page, at: Look, name: string): Promise<void> {
-  expect({ page: name, faults: await inspect(page, at, name) }).toEqual({ page: name, faults: [] });
-  if (!at.script) return; // axe is a script; without one the same elements stand there
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    expect({ page: name, scheme, axe: await axe(page) }).toEqual({ page: name, scheme, axe: [] });
-  }
-  await page.emulateMedia({ colorScheme: at.scheme });
-}
 
 describe.each(LOOKS.map((at) => [nameOf(at), at] as const))('at %s', (suffix, at) => {
   const name = `alice-${suffix}`;
@@ -135,7 +124,7 @@ describe.each(LOOKS.map((at) => [nameOf(at), at] as const))('at %s', (suffix, at
       await page.goto(`${origin}/contacts?only=blocked`);
       await look(page, at, 'contacts-blocked');
       await page.getByLabel('Their address').fill('not an address');
-      await submitted('Add');
+      await submitted('Look up');
       await page.getByRole('alert').waitFor();
       expect(await page.getByLabel('Their address').inputValue()).toBe('not an address');
       await look(page, at, 'contacts-error');

@@ -88,3 +88,14 @@ export async function axe(page: Page): Promise<string[]> {
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} – ${node.failureSummary.replace(/\s+/g, ' ')}`));
   });
 }
+
+/** Looks at the page that is open: picture, layout, and axe. */
+export async function look(page: Page, at: Look, name: string): Promise<void> {
+  expect({ page: name, faults: await inspect(page, at, name) }).toEqual({ page: name, faults: [] });
+  if (!at.script) return; // axe is a script; without one the same elements stand there
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    expect({ page: name, scheme, axe: await axe(page) }).toEqual({ page: name, scheme, axe: [] });
+  }
+  await page.emulateMedia({ colorScheme: at.scheme });
+}

@@ -54,8 +54,10 @@ const soon = (key, work) => {
     Promise.resolve(work()).catch(() => {}); // the next event, or the next page, shows it
   }, 300));
 };
-const lookAt = (guid) => {
+const countActs = (guid) => {
   if (document.querySelector(`[data-acts="${guid}"]`)) soon(`acts ${guid}`, () => refresh(guid));
+};
+const lookAtThread = (guid) => {
   if (thread?.dataset.thread === guid) soon('thread', async () => readOn(await load(here)));
 };
 // Not the whole page: what is being ticked or opened stays.
@@ -70,8 +72,11 @@ const listen = () => {
   source = new EventSource(thread ? `/events?post=${thread.dataset.thread}` : person ? `/events?person=${person.dataset.person}` : '/events');
   const on = (name, work) => source.addEventListener(name, (event) => work(JSON.parse(event.data)));
   on('post', announcePost);
-  on('comment', ({ post }) => lookAt(post));
-  on('like', ({ post }) => lookAt(post));
+  on('comment', ({ post }) => {
+    countActs(post);
+    lookAtThread(post);
+  });
+  on('like', ({ post }) => countActs(post));
   on('notification', ({ unread, id }) => {
     count(unread);
     if (fresh?.dataset.fresh === 'notification' && id) announce(id);
