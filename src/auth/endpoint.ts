@@ -5,6 +5,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, ServerRespo
 import { isUsername } from '../domain/account.js';
 import { checkAppPassword } from '../services/app-passwords.js';
 import type { Context } from '../services/context.js';
+import { giveWay } from '../services/precedence.js';
 import { findAccountByUsername } from '../store/accounts.js';
 import { answerEvents } from './events.js';
 
@@ -33,7 +34,11 @@ const OPERATIONS: Record<string, Operation> = {
   check_password: {
     needs: ['user', 'server', 'pass'],
     no: 'false',
-    answer: async ({ ctx, user, password, signal }) => String((await checkAppPassword(ctx, user, password, 'chat', signal)) !== null),
+    async answer({ ctx, user, password, signal }) {
+      const way = giveWay(ctx);
+      if (way) await way;
+      return String((await checkAppPassword(ctx, user, password, 'chat', signal)) !== null);
+    },
   },
   user_exists: {
     needs: ['user', 'server'],

@@ -6,6 +6,7 @@ import { endChatSessions } from '../services/chat-sessions.js';
 import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
 import { sendNotificationMail } from '../services/notification-mail.js';
+import { first } from '../services/precedence.js';
 import type { Xmpp } from '../xmpp/index.js';
 
 const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job.payload, signal) });
@@ -13,15 +14,15 @@ const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliv
 /** The queue `main`: any number of processes with the role `worker`. */
 export const mainHandlers = (ctx: Context): Handlers => ({
   ...deliverTo(ctx),
-  distribute: (job) => distribute(ctx, job.payload),
+  distribute: (job) => first(ctx, () => distribute(ctx, job.payload)),
   mail: (job) => sendMail(ctx, job.payload),
   'notification-mail': (job) => sendNotificationMail(ctx, job.payload),
   'end-chat-sessions': (job) => endChatSessions(ctx, job.payload),
 });
 
-/** The queue `xmpp`: the one process that has the connection to the XMPP server. */
+/** The queue `xmpp`: the one process that has the connection to the XMPP server. Its deliveries take milliseconds, so checks of logins wait for them. */
 export const xmppHandlers = (ctx: Context, xmpp: Pick<Xmpp, 'handlers'>): Handlers => ({
-  ...deliverTo(ctx),
+  deliver: (job, signal) => first(ctx, () => deliver(ctx, job.payload, signal)),
   ...xmpp.handlers,
 });
 

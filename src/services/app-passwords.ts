@@ -1,6 +1,6 @@
 // Passwords for chat apps and the API. The text has 32 characters in eight groups: `k7m2-…`. The first six find the row (selector), the other
 // 26 are random: 26 × log2(31) = 128.8 bits. Only bcrypt of those 26 bytes is stored.
-import { createHmac, randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { type Account, type AppPassword, isUsername } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
@@ -8,6 +8,7 @@ import type { Store, Tx } from '../store/database.js';
 import { noteChatChange, noteLetIn } from './chat-sessions.js';
 import type { Context } from './context.js';
 import { tellOfGuessing } from './guessing.js';
+import { KnownPasswords } from './known-passwords.js';
 import { countFailure, isLimited } from './limits.js';
 import { hashPassword, verifyPassword } from './passwords.js';
 
@@ -49,7 +50,7 @@ export async function createAppPassword(ctx: Context, account: Account, label: s
   if ([...name].length > MAX_LABEL) throw new DomainError('invalid', `Use at most ${MAX_LABEL} characters.`, 'label');
   const secret = random(SECRET_LENGTH);
   const hash = await hashPassword('app', secret);
-  return ctx.store.transaction(async (tx) => {
+  const made = await ctx.store.transaction(async (tx) => {
     const inUse = (await listRows(tx, account.id)).filter((row) => row.revokedAt === null);
     if (inUse.length >= MAX_IN_USE) throw new DomainError('conflict', `You have ${MAX_IN_USE} app passwords. Revoke one that you no longer use.`);
     let selector = random(SELECTOR_LENGTH);
@@ -66,6 +67,9 @@ export async function createAppPassword(ctx: Context, account: Account, label: s
     });
     return { row, password: (selector + secret).match(/.{4}/g)!.join('-') };
   });
+  // Most are typed into an app minutes later: that login needs no bcrypt, for that it is right is known here and now.
+  known.addFresh(known.fingerprint(made.row.selector + secret), made.row.hash, ctx.now());
+  return made;
 }
 
 /** The app passwords in use, newest first. */
@@ -103,31 +107,10 @@ async function revoke(ctx: Context, tx: Tx, account: Account, rows: AppPassword[
   return inUse.length;
 }
 
-// What was verified of late, so that bcrypt can be spared: HMACs under a key that never leaves this process' memory. The rows are read at each
-// check all the same, so a revocation, in whatever process it happened, needs nothing forgotten here. The map keeps order of use.
-const cacheKey = randomBytes(32);
-const verified = new Map<string, number>();
-const CACHE = { entries: 20_000, lifeMs: 3_600_000 };
-
-const fingerprint = (row: AppPassword, secret: string): string =>
-  createHmac('sha256', cacheKey).update(`${row.id}\0${row.hash}\0${secret}`).digest('base64');
-
-function wasVerified(print: string, now: number): boolean {
-  const until = verified.get(print);
-  if (until === undefined) return false;
-  verified.delete(print);
-  if (until <= now) return false;
-  verified.set(print, until); // used last; it lives no longer for it
-  return true;
-}
-
-function rememberVerified(print: string, now: number): void {
-  verified.set(print, now + CACHE.lifeMs);
-  if (verified.size > CACHE.entries) verified.delete(verified.keys().next().value!);
-}
+const known = new KnownPasswords({ inUse: 20_000, fresh: 2_000 });
 
 /** Forgets every sparing of bcrypt, as a restart does: for benches and tests of the cold case. */
-export const forgetVerified = (): void => verified.clear();
+export const forgetVerified = (): void => known.clear();
 
 /**
  * Is this the app password of that account? Account and password are read from the database at each check; only bcrypt may be spared.
@@ -147,13 +130,17 @@ export async function checkAppPassword(
 ): Promise<Account | null> {
   const name = username.toLowerCase();
   const parsed = parseAppPassword(password);
+  const print = parsed && known.fingerprint(parsed.selector + parsed.secret);
+  const knownHash = print && known.hashOf(print, ctx.now());
+  // The note comes before the look: who revokes it after our look finds the note.
+  const note = usedBy === 'chat' && ctx.config.ejabberdApi ? () => noteLetIn(ctx, name) : null;
+  if (knownHash) await note?.();
   // Both are asked for in every case: the same work for all.
   const find = () => findCredentials(ctx.store, isUsername(name) ? name : '-', parsed?.selector ?? '-');
   const { account, row } = await find();
   const usable = isUsable(account, row) ? row : null;
 
-  const print = usable && parsed ? fingerprint(usable, parsed.secret) : null;
-  if (!print || !wasVerified(print, ctx.now())) {
+  if (!usable || !print || knownHash !== usable.hash) {
     const keys = usable ? { 'app-password-row': String(usable.id) } : { 'app-password-overall': 'all', 'app-password-account': name };
     if (await isLimited(ctx, keys)) {
       ctx.log.warn({ username: name, usedBy }, 'too many wrong app passwords: not looked at');
@@ -165,13 +152,13 @@ export async function checkAppPassword(
       await countFailure(ctx, keys);
       return null;
     }
+    await note?.();
     // bcrypt may have waited in its queue: what was revoked meanwhile must not get in.
     const now = await find();
     if (!isUsable(now.account, now.row) || now.row!.id !== usable.id) return null;
-    rememberVerified(print, ctx.now());
   }
-  if (usedBy === 'chat') noteLetIn(ctx, name);
-  noteUse(ctx, usable!, usedBy);
+  known.addInUse(print, usable.hash, ctx.now());
+  noteUse(ctx, usable, usedBy);
   return account;
 }
 

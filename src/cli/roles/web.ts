@@ -1,10 +1,20 @@
+import type { RequestListener } from 'node:http';
 import { createAuthEndpoint } from '../../auth/endpoint.js';
 import { writeUses } from '../../services/app-passwords.js';
 import type { Context } from '../../services/context.js';
+import { goFirst } from '../../services/precedence.js';
 import { createApp, type ReadyReport } from '../../web/app.js';
 import { listen } from '../listen.js';
 import { measureChatLogins, measurePages } from '../metrics.js';
 import { nothing, type Role } from './role.js';
+
+/** While a form is answered, checks of chat logins wait. */
+const formsFirst =
+  (ctx: Context, app: RequestListener): RequestListener =>
+  (request, response) => {
+    if (request.method === 'POST') response.once('close', goFirst(ctx));
+    app(request, response);
+  };
 
 /**
  * The pages (DX_LISTEN), and the check that chat servers ask for (DX_AUTH_LISTEN): whoever lets people in does it here, so there is one
@@ -19,7 +29,7 @@ export async function startWeb(ctx: Context, ready: () => Promise<ReadyReport>):
     stopping.abort();
     await auth?.stop();
   };
-  const pages = await listen(measurePages(createApp(ctx, { ready })), ctx.config.listen, 'DX_LISTEN').catch(async (error) => {
+  const pages = await listen(measurePages(formsFirst(ctx, createApp(ctx, { ready }))), ctx.config.listen, 'DX_LISTEN').catch(async (error) => {
     await endAuth();
     throw error;
   });

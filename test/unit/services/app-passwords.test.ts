@@ -13,6 +13,7 @@ import {
 } from '../../../src/services/app-passwords.js';
 import { countFailure } from '../../../src/services/limits.js';
 import { bcryptRuns, verifyPassword } from '../../../src/services/passwords.js';
+import type { Tx } from '../../../src/store/database.js';
 import { type TestContext, testContext } from '../../support/context.js';
 
 const DAY = 86_400_000;
@@ -98,11 +99,62 @@ describe('app passwords', () => {
     expect(await costOf(() => check('alice', password))).toBe(1);
   });
 
-  test('what was right a moment ago needs no bcrypt, for an hour, and only for the very same password', async () => {
+  /** A password that this process has forgotten, as after a restart. */
+  const coldPassword = async (account: Account) => {
+    const made = await createAppPassword(ctx, account, 'Phone');
+    forgetVerified();
+    return made;
+  };
+  const almost = (password: string) => password.slice(0, -1) + (password.at(-1) === 'a' ? 'b' : 'a');
+
+  test('the first use of a new one needs no bcrypt, for an hour, and only for the very same password and name', async () => {
     const { password } = await createAppPassword(ctx, alice, 'Phone');
+    for (const [name, typed] of [['alice', almost(password)], ['bob', password], ['nobody', password]] as const) {
+      expect(await costOf(async () => expect(await check(name, typed)).toBeNull())).toBe(1);
+    }
+    ctx.pass(3_599_999);
+    expect(await costOf(async () => expect(await check('alice', password)).not.toBeNull())).toBe(0);
+    // From here it counts as any other that was right a moment ago.
+    ctx.pass(3_599_999);
+    expect(await costOf(async () => expect(await check('alice', password)).not.toBeNull())).toBe(0);
+    const late = await createAppPassword(ctx, alice, 'Typed late');
+    ctx.pass(3_600_000);
+    expect(await costOf(async () => expect(await check('alice', late.password)).not.toBeNull())).toBe(1);
+  });
+
+  test('a new one that was revoked, or whose account was suspended, before its first use gets nobody in', async () => {
+    const { account } = await createAccount(ctx, { username: 'freda', email: 'freda@mail.test' });
+    const lost = await createAppPassword(ctx, account, 'Lost');
+    const kept = await createAppPassword(ctx, account, 'Kept');
+    await revokeAppPassword(ctx, account, lost.row.id);
+    expect(await costOf(async () => expect(await check('freda', lost.password)).toBeNull())).toBe(1);
+    await suspendAccount(ctx, account);
+    expect(await costOf(async () => expect(await check('freda', kept.password)).toBeNull())).toBe(1);
+    await reactivateAccount(ctx, { ...account, state: 'suspended' });
+    expect(await check('freda', kept.password)).not.toBeNull();
+  });
+
+  test('one whose making came to nothing is not known', async () => {
+    const { account } = await createAccount(ctx, { username: 'greta', email: 'greta@mail.test' });
+    let made: string | undefined;
+    const undone = Object.create(ctx.store, {
+      transaction: {
+        value: (work: (tx: Tx) => Promise<{ password: string }>) =>
+          ctx.store.transaction(async (tx) => {
+            made = (await work(tx)).password;
+            throw new Error('the commit failed');
+          }),
+      },
+    });
+    await expect(createAppPassword({ ...ctx, store: undone }, account, 'Phone')).rejects.toThrow('the commit failed');
+    expect(await costOf(async () => expect(await check('greta', made!)).toBeNull())).toBe(1);
+  });
+
+  test('what was right a moment ago needs no bcrypt, for an hour, and only for the very same password', async () => {
+    const { password } = await coldPassword(alice);
     expect(await costOf(() => check('alice', password))).toBe(1);
     expect(await costOf(() => check('alice', password.toUpperCase()))).toBe(0);
-    expect(await costOf(() => check('alice', password.slice(0, -1) + (password.at(-1) === 'a' ? 'b' : 'a')))).toBe(1);
+    expect(await costOf(() => check('alice', almost(password)))).toBe(1);
     ctx.pass(3_600_000);
     expect(await costOf(() => check('alice', password))).toBe(1);
   });
@@ -120,7 +172,7 @@ describe('app passwords', () => {
   });
 
   test('revoked while bcrypt was waiting: it does not get in', async () => {
-    const { row, password } = await createAppPassword(ctx, alice, 'Phone');
+    const { row, password } = await coldPassword(alice);
     const queue = Array.from({ length: 300 }, () => verifyPassword('app', 'x', null)); // it waits behind these
     const answer = check('alice', password);
     await revokeAppPassword(ctx, alice, row.id);
@@ -220,6 +272,7 @@ describe('limits of app passwords', () => {
   test('a stranger who guesses does not lock the owner out, whether her password was used of late or not', async () => {
     const used = await createAppPassword(ctx, alice, 'Phone');
     const fresh = await createAppPassword(ctx, alice, 'Tablet');
+    forgetVerified();
     await checkAppPassword(ctx, 'alice', used.password, 'chat');
     for (let i = 0; i < 100; i++) await guess('alice');
     expect(await checkAppPassword(ctx, 'alice', used.password, 'chat')).not.toBeNull();
@@ -257,6 +310,7 @@ describe('limits of app passwords', () => {
 
   test('who knows the selector too can be stopped, and even then the password that was right a minute ago is right', async () => {
     const { password } = await createAppPassword(ctx, alice, 'Phone');
+    forgetVerified();
     await checkAppPassword(ctx, 'alice', password, 'chat');
     const near = password.slice(0, -1) + (password.at(-1) === 'a' ? 'b' : 'a');
     for (let i = 0; i < 40; i++) await checkAppPassword(ctx, 'alice', near, 'chat');

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { closeAccount, confirmAccount, createAccount, logOutEverywhere, reactivateAccount, signUp, suspendAccount } from '../../../src/services/accounts.js';
-import { createAppPassword, revokeAllAppPasswords, revokeAppPassword } from '../../../src/services/app-passwords.js';
+import { checkAppPassword, createAppPassword, forgetVerified, revokeAllAppPasswords, revokeAppPassword } from '../../../src/services/app-passwords.js';
 import { awaitChatNews, endChatSessions, endsChatSessions, noteLetIn, readChatNews } from '../../../src/services/chat-sessions.js';
 import { BCRYPT_COST } from '../../../src/services/passwords.js';
 import { type TestContext, testContext } from '../../support/context.js';
@@ -150,6 +150,25 @@ describe("ejabberd's API", () => {
     await endChatSessions(ctx, { username: 'alice', at: ctx.now() });
     expect(await jobsOf(ctx)).toEqual(jobs);
     expect(asked).toHaveLength(3);
+  });
+
+  test.each(['known', 'cold'])('whoever is let in while it is revoked is noted before the answer, the password being %s', async (state) => {
+    const alice = await make('alice');
+    const { row, password } = await createAppPassword(ctx, alice, 'Phone');
+    if (state === 'cold') forgetVerified();
+    // The job runs as early as it can: right after the last look at the rows.
+    let looks = state === 'cold' ? 2 : 1;
+    const { query } = ctx.store;
+    ctx.store.query = async <T>(sql: string, params?: readonly unknown[]) => {
+      const rows = await query<T>(sql, params);
+      if (sql.includes('left join app_passwords') && --looks === 0) {
+        await revokeAppPassword(ctx, alice, row.id);
+        await endChatSessions(ctx, { username: 'alice', at: ctx.now() });
+      }
+      return rows;
+    };
+    expect(await checkAppPassword(ctx, 'alice', password, 'chat')).not.toBeNull();
+    expect((await jobsOf(ctx)).map(({ payload }) => JSON.parse(payload))).toContainEqual({ username: 'alice', at: ctx.now(), again: true });
   });
 
   test('while it is away the job is tried again, for a day; a refusal is for good', async () => {
