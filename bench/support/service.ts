@@ -17,6 +17,8 @@ export interface Service {
   residentBytes(): number;
   /** A logged-in author; `post` resolves with how long the POST took, when its answer is there. */
   author(username: string): Promise<{ jid: string; post(text: string): Promise<{ sentAt: number; tookMs: number; guid: string }> }>;
+  /** Someone who has an account, logged in to the pages. */
+  member(username: string, password: string): Promise<{ makeAppPassword(label: string): Promise<string> }>;
   stop(): Promise<void>;
   start(): Promise<void>;
   destroy(): Promise<void>;
@@ -48,6 +50,17 @@ export async function startService(component: { domain: string; host: string; po
     startedInMs: 0,
     residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.process.pid}/status`, 'utf8'))?.[1]) * 1024,
     author: (username) => author(url, env, username),
+    async member(username, password) {
+      const { post } = await logIn(url, env, username, password);
+      return {
+        async makeAppPassword(label) {
+          const { status, body } = await post('/settings/app-passwords', { label });
+          const made = /<code id="app-password">([^<]+)/.exec(body)?.[1];
+          if (!made) throw new Error(`no app password was made: ${status} ${body.slice(0, 500)}`);
+          return made;
+        },
+      };
+    },
     async start() {
       const from = performance.now();
       service.process = spawn(process.execPath, [MAIN, 'serve'], { env, cwd: stateDir, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -93,9 +106,8 @@ function ask(method: string, url: string, headers: Record<string, string> = {}, 
   });
 }
 
-async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
-  const password = 'correct horse battery';
-  execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'pipe'] });
+/** A browser that is logged in, as far as posting forms goes. */
+async function logIn(url: string, env: NodeJS.ProcessEnv, username: string, password: string) {
   const cookies = new Map<string, string>();
   const call = async (method: string, path_: string, form?: Record<string, string>): Promise<Answer> => {
     const answer = await ask(method, url + path_, { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; '), host: new URL(env.DX_PUBLIC_URL!).host, origin: env.DX_PUBLIC_URL! }, form ? new URLSearchParams(form).toString() : '');
@@ -108,12 +120,19 @@ async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
   const csrfOf = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)![1]!;
   const login = await call('POST', '/login', { csrf: csrfOf((await call('GET', '/login')).body), login: username, password });
   if (login.status !== 303) throw new Error(`login failed with ${login.status}: ${login.body.slice(0, 500)}`);
-  const csrf = csrfOf((await call('GET', '/')).body);
+  const csrf = csrfOf((await call('GET', '/settings/app-passwords')).body);
+  return { post: (path_: string, form: Record<string, string>) => call('POST', path_, { csrf, ...form }) };
+}
+
+async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
+  const password = 'correct horse battery';
+  execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'pipe'] });
+  const { post } = await logIn(url, env, username, password);
   return {
     jid: `${username}@${env.DX_DOMAIN}`,
     async post(text: string) {
       const sentAt = performance.now();
-      const answer = await call('POST', '/posts', { csrf, text, audience: 'public' });
+      const answer = await post('/posts', { text, audience: 'public' });
       if (answer.status !== 303) throw new Error(`the post was answered ${answer.status}: ${answer.body.slice(0, 500)}`);
       return { sentAt, tookMs: performance.now() - sentAt, guid: String(answer.headers.location).split('/').pop()! };
     },

@@ -1,5 +1,6 @@
 // Accounts and app passwords in bulk, written straight into the database: what is measured is the login, not the sign-up.
 import { randomInt } from 'node:crypto';
+import bcrypt from 'bcrypt';
 import { createLog } from '../../src/log.js';
 import { hashPassword } from '../../src/services/passwords.js';
 import { insertAccount } from '../../src/store/accounts.js';
@@ -15,6 +16,9 @@ export interface Login {
   password: string;
 }
 
+/** Everyone's password on the pages, of the lowest cost. */
+export const WEB_PASSWORD = 'correct horse battery';
+
 /**
  * Active accounts `u0`, `u1` … with `sets` app passwords each.
  * @returns the sets, each with one login of every account: a set that was not used yet is a cold cache
@@ -24,6 +28,7 @@ export async function makeAccounts(databaseUrl: string, domain: string, count: n
   // One secret is enough: rows and selectors differ, so each costs its own bcrypt.
   const secret = random(26);
   const hash = await hashPassword('app', secret);
+  const passwordHash = await bcrypt.hash(WEB_PASSWORD, 4);
   const logins: Login[][] = Array.from({ length: sets }, () => []);
   await store.transaction(async (tx) => {
     for (let index = 0; index < count; index++) {
@@ -33,7 +38,7 @@ export async function makeAccounts(databaseUrl: string, domain: string, count: n
         actorId: actor.id,
         username,
         email: `${username}@mail.test`,
-        passwordHash: '',
+        passwordHash,
         state: 'active',
         isAdmin: false,
         defaultAudience: { to: 'public' },
