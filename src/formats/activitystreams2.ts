@@ -100,13 +100,13 @@ export async function encodeCommentNote(comment: Comment, { id, author, post, po
   return withContext(await finish(note, { mediaType: 'text/html', source: { content: comment.markdown, mediaType: 'text/markdown' } }));
 }
 
-/** A person. The summary is HTML there, plain text here. */
-export async function encodeActor(actor: Actor, actorUrl: string): Promise<JsonObject> {
+/** A person. The summary is HTML there, plain text here. @param pictures Image objects: `icon` the picture, `image` the banner */
+export async function encodeActor(actor: Actor, actorUrl: string, pictures: { icon?: JsonObject; image?: JsonObject } = {}): Promise<JsonObject> {
   const as = await load();
   const { outbox } = actorUrls(actorUrl);
   const person = as.person().id(actorUrl).name(nameOf(actor)).url(actorUrl).outbox(outbox);
   if (actor.profile.summary) person.summary(innerHtml(textToXhtml(actor.profile.summary)));
-  return withContext(await finish(person, { preferredUsername: actor.username }));
+  return withContext(await finish(person, { preferredUsername: actor.username, ...pictures }));
 }
 
 /**

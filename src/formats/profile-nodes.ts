@@ -16,5 +16,37 @@ export function decodeNick(payload: Element): string {
   return payload.getText().trim();
 }
 
-/** XEP-0084: empty metadata say "no avatar". Profiles have no picture yet. */
-export const encodeNoAvatar = (): Element => xml('metadata', { xmlns: NS.AVATAR_METADATA });
+/** A picture as XEP-0084 §4.2 tells of it. `id`: SHA-1 of its bytes, small hex; `url`: where it is for those who read it over HTTP. */
+export interface AvatarInfo {
+  id: string;
+  mime: string;
+  bytes: number;
+  width: number;
+  height: number;
+  url: string;
+}
+
+/** Empty metadata say that there is no picture. */
+export const encodeAvatarMetadata = (info: AvatarInfo | null): Element =>
+  xml('metadata', { xmlns: NS.AVATAR_METADATA }, info && xml('info', { id: info.id, type: info.mime, bytes: info.bytes, width: info.width, height: info.height, url: info.url }));
+
+export const encodeAvatarData = (bytes: Buffer): Element => xml('data', { xmlns: NS.AVATAR_DATA }, bytes.toString('base64'));
+
+/**
+ * The bytes of a picture that its owner publishes.
+ * @throws DomainError invalid
+ */
+export function decodeAvatarData(payload: Element): Buffer {
+  const text = payload.getText().replace(/\s+/g, '');
+  if (!payload.is('data', NS.AVATAR_DATA) || text === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new DomainError('invalid', 'This is no picture in base64.');
+  return Buffer.from(text, 'base64');
+}
+
+/**
+ * Does the owner say with these metadata that there is a picture?
+ * @throws DomainError invalid
+ */
+export function decodeHasAvatar(payload: Element): boolean {
+  if (!payload.is('metadata', NS.AVATAR_METADATA)) throw new DomainError('invalid', 'These are no avatar metadata.');
+  return payload.getChild('info', NS.AVATAR_METADATA) !== undefined;
+}

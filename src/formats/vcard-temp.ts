@@ -8,8 +8,9 @@ import { NS } from './namespaces.js';
  * What a person tells about themselves.
  * @param jid the person's bare JID
  * @param pageUrl their web page
+ * @param photo their picture, if they have one
  */
-export function encodeVcardTemp(actor: Actor, jid: string, pageUrl: string): Element {
+export function encodeVcardTemp(actor: Actor, jid: string, pageUrl: string, photo: { mime: string; data: Buffer } | null = null): Element {
   const { summary } = actor.profile;
   return xml(
     'vCard',
@@ -19,6 +20,7 @@ export function encodeVcardTemp(actor: Actor, jid: string, pageUrl: string): Ele
     xml('URL', null, pageUrl),
     xml('JABBERID', null, jid),
     summary ? xml('DESC', null, summary) : null,
+    photo && xml('PHOTO', null, xml('TYPE', null, photo.mime), xml('BINVAL', null, photo.data.toString('base64'))),
   );
 }
 

@@ -9,8 +9,9 @@ import { NS } from './namespaces.js';
  * What a person tells about themselves.
  * @param jid the person's bare JID
  * @param pageUrl their web page
+ * @param photo their picture, if they have one
  */
-export function encodeVcard4(actor: Actor, jid: string, pageUrl: string): Element {
+export function encodeVcard4(actor: Actor, jid: string, pageUrl: string, photo: { url: string } | null = null): Element {
   const text = (name: string, value: string): Element | null => (value ? xml(name, null, xml('text', null, value)) : null);
   const uri = (name: string, value: string): Element => xml(name, null, xml('uri', null, value));
   return xml(
@@ -21,6 +22,7 @@ export function encodeVcard4(actor: Actor, jid: string, pageUrl: string): Elemen
     uri('url', pageUrl),
     uri('impp', xmppUri(jid)),
     text('note', actor.profile.summary),
+    photo && uri('photo', photo.url),
   );
 }
 

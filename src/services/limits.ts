@@ -37,6 +37,7 @@ const LIMITS = {
   // Adding, answering, blocking and hiding people; looking up an address, of which most ask another server.
   'follow-account': { points: 300, duration: 5 * MINUTE },
   'look-up-account': { points: 120, duration: 5 * MINUTE },
+  'picture-account': { points: 20, duration: HOUR },
   'post-account': { points: 60, duration: 5 * MINUTE },
   // What one person, and all of one other server, put under posts.
   'comment-actor': { points: 60, duration: 5 * MINUTE },

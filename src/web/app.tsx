@@ -8,7 +8,7 @@ import { actorOf } from '../services/stream.js';
 import { findAccount } from '../store/accounts.js';
 import { assetsRouter } from './assets.js';
 import { ErrorPage } from './pages/texts.js';
-import { fromHttpError, problemOf, retryAfter, STATUS, wantsJson } from './problem.js';
+import { fromHttpError, problemOf, retryAfter, statusOf, wantsJson } from './problem.js';
 import { sendPage } from './render.js';
 import { apiRoutes } from './routes/api.js';
 import { aspectRoutes } from './routes/aspects.js';
@@ -17,6 +17,7 @@ import { contactsRoutes } from './routes/contacts.js';
 import { eventRoutes } from './routes/events.js';
 import { notificationRoutes } from './routes/notifications.js';
 import { feedRoutes, peopleRoutes } from './routes/people.js';
+import { pictureBody, pictureFiles, pictureRoutes } from './routes/pictures.js';
 import { postRoutes } from './routes/posts.js';
 import { sessionRoutes } from './routes/session.js';
 import { settingsRoutes } from './routes/settings.js';
@@ -65,18 +66,22 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.get('/favicon.ico', (_req, res) => res.redirect(301, '/assets/img/mark.svg'));
   app.get('/robots.txt', (_req, res) => void res.type('text').send('User-agent: *\nDisallow: /settings\nDisallow: /unsubscribe\nDisallow: /login\nDisallow: /confirm\nDisallow: /password\n'));
 
+  app.use(pictureFiles(ctx));
+
   const forgery = csrf(ctx);
   app.use(cookies, visitWithoutSession(ctx));
   for (const router of routers) app.use(router);
   app.use(wellKnownRoutes(ctx), apiRoutes(ctx), feedRoutes(ctx), unsubscribeRoutes(ctx));
 
   if (isHttps(ctx)) app.use(asSecure);
-  app.use(sessions(ctx), visitOfSession(ctx, forgery.token));
   const body = (limit: number) => express.urlencoded({ extended: false, limit, parameterLimit: 100, inflate: false });
+  // Before the session is looked up: when the database is away, what was typed comes back with the answer.
   app.use('/posts', body(POST_BODY_BYTES));
+  app.use(sessions(ctx), visitOfSession(ctx, forgery.token));
+  app.post('/settings/pictures', ...pictureBody());
   app.use(body(FORM_BODY_BYTES));
   app.use(forgery.protect);
-  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), eventRoutes(ctx), textRoutes());
+  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), pictureRoutes(ctx), eventRoutes(ctx), textRoutes());
 
   app.use(() => {
     throw new DomainError('not-found', stringsFor().errors['not-found'][1]!);
@@ -143,6 +148,8 @@ function answerError(ctx: Context): ErrorRequestHandler {
     const known = error instanceof DomainError ? error : fromHttpError(error);
     const incident = known ? undefined : randomBytes(4).toString('hex');
     if (!known) ctx.log.error({ err: error, incident, method: req.method, path: req.route?.path ?? '' }, 'request failed');
+    // Not the error itself: it may hold what people wrote.
+    else if (known.cause instanceof Error) ctx.log.warn({ reason: known.cause.message, path: req.route?.path ?? '' }, 'the database could not do what was asked');
     res.set('Cache-Control', 'no-store');
     if (known?.code === 'too-many' || known?.code === 'unavailable') res.set('Retry-After', retryAfter(known));
 
@@ -158,6 +165,6 @@ function answerError(ctx: Context): ErrorRequestHandler {
     const kept = typeof typed === 'string' && typed !== '' && isOwnOrigin(ctx, req) ? typed : undefined;
     const stale = (known instanceof ForgedRequest || known instanceof LoginRequired) && req.method === 'POST';
     const text = stale && known instanceof ForgedRequest && known.ownOrigin && visit.account === null && kept !== undefined ? visit.t.errors.loggedOut : known instanceof LoginRequired ? visit.t.errors.loggedOut : known?.message;
-    sendPage(res, <ErrorPage code={known?.code ?? 'internal'} text={text} incident={incident} kept={kept} />, { status: known ? STATUS[known.code] : 500, secret: true });
+    sendPage(res, <ErrorPage code={known?.code ?? 'internal'} status={known ? statusOf(known) : 500} text={text} incident={incident} kept={kept} />, { status: known ? statusOf(known) : 500, secret: true });
   };
 }

@@ -2,9 +2,10 @@
 import type { Response } from 'express';
 import type { Account } from '../domain/account.js';
 import { type Actor, handleOf, nameOf } from '../domain/actor.js';
-import { encodeActor, encodeCollection, encodeCollectionPage, encodeNote, AS2_MEDIA_TYPE, type JsonObject } from '../formats/activitystreams2.js';
-import { type EntryLinks, encodeEntry, ownLinks } from '../formats/atom-entry.js';
+import { encodeActor, encodeAnnounce, encodeCollection, encodeCollectionPage, encodeNote, AS2_MEDIA_TYPE, type JsonObject } from '../formats/activitystreams2.js';
+import { type EntryLinks, type EntryRoot, encodeEntry, encodeReshare, ownLinks } from '../formats/atom-entry.js';
 import { encodeFeed, webEntry } from '../formats/atom-feed.js';
+import { itemUri } from '../formats/item-uri.js';
 import type { Context } from '../services/context.js';
 import type { PostView } from '../services/stream.js';
 import { serialize } from '../xml.js';
@@ -23,16 +24,39 @@ export function sendAtom(res: Response, xml: string, { shared = false } = {}): v
   res.set('Cache-Control', cacheOf(shared)).type('application/atom+xml').send(`<?xml version="1.0" encoding="utf-8"?>\n${xml}\n`);
 }
 
-export const personUrl = (ctx: Context, actor: Actor): string => `${ctx.config.publicUrl}/u/${actor.username}`;
+/** The page of a person here: people from elsewhere have one for those who are logged in. */
+export const personUrl = (ctx: Context, actor: Actor): string =>
+  actor.isLocal ? `${ctx.config.publicUrl}/u/${actor.username}` : `${ctx.config.publicUrl}/people/${encodeURIComponent(handleOf(actor))}`;
 
-export const entryLinks = (ctx: Context, { post, author }: Pick<PostView, 'post' | 'author'>): EntryLinks => {
+/** Of a post of ours, its own; of one from elsewhere, where it stands there. */
+export const entryLinks = (ctx: Context, { post, author, origin }: Pick<PostView, 'post' | 'author' | 'origin'>): EntryLinks => {
   const authorJid = handleOf(author);
-  return { ...ownLinks(authorJid, post), webUrl: `${ctx.config.publicUrl}/posts/${post.guid}` };
+  const webUrl = `${ctx.config.publicUrl}/posts/${post.guid}`;
+  if (!origin) return { ...ownLinks(authorJid, post), webUrl };
+  return { authorJid, webUrl, itemUri: itemUri({ jid: origin.address, node: origin.node, item: origin.itemId }), commentsUri: null };
 };
 
-export const postAsNote = (ctx: Context, { post, author }: PostView): Promise<JsonObject> => encodeNote(post, personUrl(ctx, author));
-export const postAsAtom = (ctx: Context, view: PostView): string => serialize(webEntry(encodeEntry(view.post, view.author, entryLinks(ctx, view))));
-export const personAsActor = (ctx: Context, actor: Actor): Promise<JsonObject> => encodeActor(actor, personUrl(ctx, actor));
+/** What a reshare shows, as far as the one who asks may see it. */
+const rootOf = (ctx: Context, { root }: PostView): EntryRoot | null => root && { post: root.post, author: root.author, links: entryLinks(ctx, root) };
+
+const amount = (totalItems: number): JsonObject => ({ type: 'Collection', totalItems });
+
+/** A post as a Note, with how much stands under it (ActivityPub §5.6, §5.7: likes and shares); a reshare as an Announce. */
+export async function postAsNote(ctx: Context, view: PostView): Promise<JsonObject> {
+  const { post, author, root, counts } = view;
+  // Its object is named for everybody, or not at all: the document may be kept and shown on.
+  if (post.kind === 'reshare') return encodeAnnounce(post, personUrl(ctx, author), root?.post.audience.to === 'public' ? root.post.atomId : null);
+  return { ...(await encodeNote(post, personUrl(ctx, author))), replies: amount(counts.comments), likes: amount(counts.likes), shares: amount(counts.reshares) };
+}
+
+const postAsEntry = (ctx: Context, view: PostView) =>
+  view.post.kind === 'reshare' ? encodeReshare(view.post, view.author, entryLinks(ctx, view), rootOf(ctx, view)) : encodeEntry(view.post, view.author, entryLinks(ctx, view));
+export const postAsAtom = (ctx: Context, view: PostView): string => serialize(webEntry(postAsEntry(ctx, view)));
+export function personAsActor(ctx: Context, actor: Actor): Promise<JsonObject> {
+  const { avatar, banner } = actor.profile;
+  const image = (id: string, mediaType: string): JsonObject => ({ type: 'Image', mediaType, url: `${ctx.config.publicUrl}/media/${id}` });
+  return encodeActor(actor, personUrl(ctx, actor), { ...(avatar !== null && { icon: image(avatar, 'image/png') }), ...(banner !== null && { image: image(banner, 'image/webp') }) });
+}
 
 /** The whole collection with its first page in it, or, for `older`, one page alone. */
 export async function feedAsCollection(
@@ -58,7 +82,7 @@ export function feedAsAtom(ctx: Context, actor: Actor, account: Account, views: 
   const url = personUrl(ctx, actor);
   const self = `${url}/feed.atom`;
   const updatedAt = Math.max(account.confirmedAt ?? account.createdAt, ...views.map(({ post }) => post.editedAt ?? post.createdAt));
-  const entries = views.map((view) => encodeEntry(view.post, view.author, entryLinks(ctx, view)));
+  const entries = views.map((view) => postAsEntry(ctx, view));
   const author = { name: nameOf(actor), uri: url };
   return serialize(encodeFeed({ id: self, title: nameOf(actor), subtitle: actor.profile.summary, author, updatedAt, links: { self, alternate: url }, entries }));
 }

@@ -67,7 +67,8 @@ const discoItems =
     if (to.resource !== '') return isOwnResource(to.resource) ? answer() : notThere();
     if (asked === undefined) {
       // The thousands of nodes of posts are not listed: entries name them.
-      const nodes: NodeName[] = [...FEED_NODES, ...PROFILE_NODES.filter((node) => profileItems(ctx, node, target.actor).length > 0)];
+      const nodes: NodeName[] = [...FEED_NODES];
+      for (const node of PROFILE_NODES) if ((await profileItems(ctx, node, target.actor)).length > 0) nodes.push(node);
       return answer(nodes.map((node) => xml('item', { jid: target.jid, node })));
     }
     const set = payload.getChild('set', NS.RSM);
@@ -78,7 +79,7 @@ const discoItems =
       return answer(discoItemsOf(target.jid, items), ...(set ? [encodePageInfo(page)] : []));
     }
     const node = nodeNamed(asked) ?? notThere();
-    if (!isFeed(node)) return answer(profileItems(ctx, node, target.actor).map(({ id }) => xml('item', { jid: target.jid, name: id })));
+    if (!isFeed(node)) return answer((await profileItems(ctx, node, target.actor)).map(({ id }) => xml('item', { jid: target.jid, name: id })));
     if (set) {
       const { items, info: page } = await readPage(ctx, asker.viewer, target.actor, node, planPage(undefined, decodePageRequest(set)));
       return answer(items.map(({ id }) => xml('item', { jid: target.jid, name: id })), encodePageInfo(page));

@@ -8,7 +8,7 @@ import type { Post } from '../domain/post.js';
 import type { Context } from '../services/context.js';
 import { listPostsBy } from '../services/stream.js';
 import { findActor, findLocalActor } from '../store/actors.js';
-import { bounced, findActivity } from '../store/ledger.js';
+import { bounced, findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
 import type { Element } from '../xml.js';
@@ -168,8 +168,9 @@ export class Feeds {
   /**
    * A follower by presence came online and wants to hear of the feed: he gets what he missed since the last that was sent to him.
    * Only new posts: edits and ends of older ones he finds when he looks them up.
+   * @param wasThere he never went: it was us who were away. Then what is still on its way to his server comes by itself, however much it is.
    */
-  async catchUp(actor: Actor, bareJid: string, resource: Resource): Promise<void> {
+  async catchUp(actor: Actor, bareJid: string, resource: Resource, wasThere = false): Promise<void> {
     const { ctx, parts } = this;
     const interests = parts.interests.known(resource);
     const nodes = FEED_NODES.filter((node) => interests.has(node));
@@ -179,7 +180,8 @@ export class Feeds {
       if (leg?.inbound !== 'on') return null;
       const since = this.#sentUpTo(leg);
       if (since === '') return newGuid(ctx.now()); // from now on
-      const missed = (await listPostsBy(ctx, { actorId: leg.personId }, actor, { newer: since, limit: CATCH_UP_POSTS })).reverse();
+      const underway = wasThere ? await firstUnderway(ctx.store, { actorId: actor.id, protocol: 'xmpp', host: hostOf(bareJid), after: since }) : null;
+      const missed = (await listPostsBy(ctx, { actorId: leg.personId }, actor, { newer: since, ...(underway === null ? {} : { older: underway }), limit: CATCH_UP_POSTS })).reverse();
       for (const view of missed) {
         for (const node of nodes) {
           const item = await encodePost(ctx, node, view);
@@ -200,13 +202,13 @@ export class Feeds {
   }
 
   /** The last items of the profile nodes that a resource asked for (XEP-0163 §4.3.4: once, when it comes online). */
-  sendProfile(actor: Actor, to: Resource): void {
+  async sendProfile(actor: Actor, to: Resource): Promise<void> {
     const interests = this.parts.interests.known(to);
-    for (const node of PROFILE_NODES) if (interests.has(node)) this.#profileEvent(actor, node)?.(to.jid);
+    for (const node of PROFILE_NODES) if (interests.has(node)) (await this.#profileEvent(actor, node))?.(to.jid);
   }
 
-  #profileEvent(actor: Actor, node: ProfileNodeName): ((to: string) => void) | null {
-    const items = profileItems(this.ctx, node, actor);
+  async #profileEvent(actor: Actor, node: ProfileNodeName): Promise<((to: string) => void) | null> {
+    const items = await profileItems(this.ctx, node, actor);
     if (items.length === 0) return null;
     const stanza = forMany(encodeEvent({ from: componentJidOf(actor, this.ctx.config.domain), id: `p-${actor.id}`, node, items }));
     return (to) => this.parts.transport.sendRaw(stanza(to));
@@ -219,7 +221,7 @@ export class Feeds {
     if (!actor?.isLocal) return;
     const [legs, subscriptions] = await Promise.all([legsOfActor(ctx.store, actorId), findSubscriptions(ctx.store, { actorId })]);
     for (const node of PROFILE_NODES) {
-      const send = this.#profileEvent(actor, node);
+      const send = await this.#profileEvent(actor, node);
       if (!send) continue;
       const bare = subscriptions.filter((one) => one.node === node && one.state === 'subscribed').map(({ jid }) => jid);
       const full = legs

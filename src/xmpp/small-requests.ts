@@ -1,13 +1,14 @@
 // XEP-0199 Ping 2.0.1, XEP-0092 Software Version 1.1, XEP-0012 Last Activity 2.0, XEP-0054 vcard-temp 1.3.0, XEP-0292 vCard4 §4.
+import type { Actor } from '../domain/actor.js';
 import { NS } from '../formats/namespaces.js';
 import { encodeVcard4 } from '../formats/vcard4.js';
 import { encodeVcardTemp } from '../formats/vcard-temp.js';
 import type { Context } from '../services/context.js';
-import { xml } from '../xml.js';
+import { type Element, xml } from '../xml.js';
 import type { IqHandler, IqRequest } from './dispatch.js';
 import { forbidden, notAllowed, serviceUnavailable } from './errors.js';
 import { meet, type Target } from './people.js';
-import { actorUrl } from './pubsub/nodes.js';
+import { actorUrl, pictureOf } from './pubsub/nodes.js';
 
 /** The account that is asked, or null for the domain itself. @throws StanzaError service-unavailable */
 const askedOf = async (ctx: Context, { to, from }: IqRequest): Promise<Target | null> => (to.local === '' ? null : (await meet(ctx, to, from)).target);
@@ -16,11 +17,11 @@ const askedOf = async (ctx: Context, { to, from }: IqRequest): Promise<Target | 
 export function smallHandlers(ctx: Context): Record<string, IqHandler> {
   const startedAt = ctx.now();
   const vcard =
-    (encode: typeof encodeVcard4): IqHandler =>
+    (encode: (actor: Actor, jid: string, pageUrl: string, photo: Awaited<ReturnType<typeof pictureOf>>) => Element): IqHandler =>
     async (request) => {
       const target = await askedOf(ctx, request);
       if (!target) throw serviceUnavailable();
-      return encode(target.actor, target.jid, actorUrl(ctx, target.actor));
+      return encode(target.actor, target.jid, actorUrl(ctx, target.actor), await pictureOf(ctx, target.actor));
     };
   const setVcard: IqHandler = async ({ to, from }) => {
     const { asker } = await meet(ctx, to, from);

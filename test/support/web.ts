@@ -87,6 +87,14 @@ export class Browser {
     return this.#done(this.#with(request(this.app).post(url), { Accept: 'text/html', 'Content-Type': 'application/x-www-form-urlencoded', ...headers }).send(body.toString()));
   }
 
+  /** Sends a form with a file in it; its csrf field is one of `fields`. */
+  async upload(url: string, fields: Record<string, string>, file: { field: string; bytes: Buffer; name: string; type: string } | null): Promise<Response> {
+    const test = this.#with(request(this.app).post(url), { Accept: 'text/html' });
+    for (const [name, value] of Object.entries(fields)) test.field(name, value);
+    if (file) test.attach(file.field, file.bytes, { filename: file.name, contentType: file.type });
+    return this.#done(test);
+  }
+
   csrf(): string {
     return /name="csrf" value="([^"]+)"/.exec(this.page)?.[1] ?? '';
   }

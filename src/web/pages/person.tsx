@@ -5,7 +5,7 @@ import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { AspectChips, AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
-import { Address, Avatar, Icon, Mark, monthOf, Net, Notice, pageOf, PostForm } from '../views/parts.js';
+import { Address, Avatar, Icon, mediaPath, Mark, monthOf, Net, Notice, pageOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
 import { Action, RelationWords, RequestActs } from '../views/Relation.js';
 import { Older } from './stream.js';
@@ -71,21 +71,24 @@ export function PersonPage({ actor, since, posts, count, olderThan, relationship
           </div>
         </section>
       )}
-      <section class="sheet person" aria-labelledby="name">
+      <section class="sheet person h-card vcard" aria-labelledby="name">
+        {actor.profile.banner && <img class="person__banner" src={mediaPath(actor.profile.banner)} width={1280} height={320} alt="" />}
         <div class="person__body">
           <div class="person__top">
-            <Avatar actor={actor} size={104} class="avatar avatar--xl" />
+            <Avatar actor={actor} size={104} class="avatar avatar--xl u-photo photo" />
             {relationship && <More actor={actor} relationship={relationship} />}
           </div>
           <div class="person__who">
-            <h1 id="name">{name}</h1>
+            <h1 id="name" class="p-name fn">
+              {name}
+            </h1>
             <p class="row">
-              <span class="quiet">{handleOf(actor)}</span>
+              <span class="quiet p-nickname nickname">{handleOf(actor)}</span>
               <Net actor={actor} />
               {relationship && <RelationWords relationship={relationship} />}
             </p>
           </div>
-          <div class="person__text">{actor.profile.summary && <Lines text={actor.profile.summary} />}</div>
+          <div class="person__text p-note note">{actor.profile.summary && <Lines text={actor.profile.summary} />}</div>
           {!isBlocked && (
             <p class="about">
               <span>

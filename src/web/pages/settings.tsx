@@ -8,7 +8,7 @@ import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AudienceChoice } from '../views/AudienceChoice.js';
 import { AppPage } from '../views/Layout.js';
-import { CopyButton, dateOf, FaultSummary, Field, Help, Icon, Notice, PostForm, RevokeToo } from '../views/parts.js';
+import { Avatar, CopyButton, dateOf, FaultSummary, Field, Help, Icon, mediaPath, Notice, PostForm, RevokeToo } from '../views/parts.js';
 import { OwnAddress, SideText } from '../views/Side.js';
 import { AskFirst } from './contacts.js';
 
@@ -68,7 +68,44 @@ export function ProfilePage({ notice, faults }: { notice?: string; faults?: Faul
           </p>
         </PostForm>
       </section>
+      <PictureSection kind="avatar" faults={faults} />
+      <PictureSection kind="banner" faults={faults} />
     </SettingsPage>
+  );
+}
+
+/** One picture of the profile: as it is, a new one, none. */
+function PictureSection({ kind, faults }: { kind: 'avatar' | 'banner'; faults?: Faults | undefined }) {
+  const { t, actor, csrf } = useVisit() as Member;
+  const words = t.settings.pictures[kind];
+  const current = actor.profile[kind];
+  const fault = faults?.values['kind'] === kind ? faultOf(faults, 'picture') : undefined;
+  const id = `picture-${kind}`;
+  return (
+    <section class="sheet" aria-labelledby={`h-${kind}`}>
+      <h2 id={`h-${kind}`}>{words.heading}</h2>
+      {kind === 'avatar' ? <Avatar actor={actor} size={104} class="avatar avatar--xl" /> : current && <img class="person__banner" src={mediaPath(current)} width={1280} height={320} alt="" />}
+      <form method="post" action="/settings/pictures" encType="multipart/form-data" class="form">
+        <input type="hidden" name="csrf" value={csrf()} />
+        <input type="hidden" name="kind" value={kind} />
+        <div class={fault ? 'field field--bad' : 'field'}>
+          <label for={id}>{words.label}</label>
+          <input id={id} type="file" name="picture" accept="image/jpeg,image/png,image/webp,image/gif" required aria-describedby={`${id}-help`} aria-invalid={fault ? 'true' : undefined} />
+          <p class="field__help" id={`${id}-help`}>
+            {fault ?? words.help}
+          </p>
+        </div>
+        <p class="row">
+          <button class="btn">{t.settings.pictures.upload}</button>
+        </p>
+      </form>
+      {current && (
+        <PostForm action="/settings/pictures/remove">
+          <input type="hidden" name="kind" value={kind} />
+          <button class="btn btn--quiet bad">{words.remove}</button>
+        </PostForm>
+      )}
+    </section>
   );
 }
 

@@ -11,7 +11,7 @@ import { checkAppPassword } from '../../services/app-passwords.js';
 import type { Context } from '../../services/context.js';
 import { actorOf, countPostsBy, findPerson, homeStream, listPostsBy, type PostView } from '../../services/stream.js';
 import { ACTIVITY_TYPES, personUrl, postAsNote, sendActivityJson } from '../documents.js';
-import { fromHttpError, problemOf, retryAfter, STATUS } from '../problem.js';
+import { fromHttpError, problemOf, retryAfter, statusOf } from '../problem.js';
 import { fulfil } from '../wishes.js';
 import { olderOf, pageOfPosts } from './stream.js';
 
@@ -104,7 +104,7 @@ function answerProblem(ctx: Context): ErrorRequestHandler {
     const isProgram = req.method !== 'GET' || req.get('authorization') !== undefined || known instanceof Unauthorized;
     if (res.headersSent || !known || !isProgram) return next(error);
     const given = (error as { status?: unknown }).status;
-    const status = known instanceof Unauthorized ? 401 : typeof given === 'number' ? given : known.code === 'invalid' && known.field !== undefined ? 422 : STATUS[known.code];
+    const status = known instanceof Unauthorized ? 401 : typeof given === 'number' ? given : known.code === 'invalid' && known.field !== undefined ? 422 : statusOf(known);
     if (status === 401) res.set('WWW-Authenticate', REALM);
     if (known.code === 'too-many' || known.code === 'unavailable') res.set('Retry-After', retryAfter(known));
     ctx.log.debug({ code: known.code }, 'a request to the API was refused');

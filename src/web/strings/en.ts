@@ -584,6 +584,21 @@ export const en = {
     summary: 'About yourself',
     summaryHelp: 'Plain text. At most 500 characters.',
     toProfile: 'See your page',
+    pictures: {
+      upload: 'Upload',
+      avatar: {
+        heading: 'Your picture',
+        label: 'A new picture',
+        help: 'JPEG, PNG, WebP or GIF, at most 10 MB. It is cropped to a square; where and with what it was taken is removed.',
+        remove: 'Remove your picture',
+      },
+      banner: {
+        heading: 'Your banner',
+        label: 'A new banner',
+        help: 'The wide picture on top of your page. It is cropped to four times as wide as high.',
+        remove: 'Remove your banner',
+      },
+    },
     accountText: 'Only you see this page.',
     passwordHeading: 'Password',
     current: 'Your password now',

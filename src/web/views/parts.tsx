@@ -31,7 +31,7 @@ const PAIRS = [
 ] as const;
 
 /** Where a picture of ours is. @param id of media, see Profile */
-const mediaPath = (id: string) => `/media/${id}`;
+export const mediaPath = (id: string) => `/media/${id}`;
 
 /** Someone's picture; for someone who has none, the first letter on one of eight grounds. Decoration: the name stands beside it. */
 export function Avatar({ actor, size = 44, class: className = 'avatar' }: { actor: Actor; size?: number; class?: string }) {

@@ -105,7 +105,7 @@ export class Presence {
     if (!isNew || leg.inbound !== 'on') return;
     // Deliveries may go to the host as soon as we know what it wants; what was missed is told apart by `lastGuid`.
     await feeds.catchUp(actor, from.bare, resource, isRejoin);
-    if (!isRejoin) feeds.sendProfile(actor, resource);
+    if (!isRejoin) await feeds.sendProfile(actor, resource);
   }
 
   async #gone(to: Jid, from: Jid, error: Element | null): Promise<void> {

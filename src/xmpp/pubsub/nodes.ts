@@ -7,9 +7,10 @@ import { encodeAnnounceItem, encodeNoteItem } from '../../formats/activitystream
 import { type EntryLinks, encodeEntry, encodeReshare, ownLinks } from '../../formats/atom-entry.js';
 import { itemUri } from '../../formats/item-uri.js';
 import { NS } from '../../formats/namespaces.js';
-import { encodeNick, encodeNoAvatar } from '../../formats/profile-nodes.js';
+import { type AvatarInfo, encodeAvatarData, encodeAvatarMetadata, encodeNick } from '../../formats/profile-nodes.js';
 import { encodeVcard4 } from '../../formats/vcard4.js';
 import type { Context } from '../../services/context.js';
+import { readPicture } from '../../services/media.js';
 import { countPostsBy, listPostsBy, type PostView, readPost, type Viewer } from '../../services/stream.js';
 import type { Element } from '../../xml.js';
 import { originOf } from '../../store/received.js';
@@ -52,17 +53,32 @@ export const encodePost = async (ctx: Context, node: FeedNodeName, view: Shown):
   payload: await ENCODERS[node](ctx, view),
 });
 
+/** Where a picture is over HTTP. @param id of media */
+const pictureUrl = (ctx: Context, id: string): string => `${ctx.config.publicUrl}/media/${id}`;
+
+/** The picture that an actor shows, with its bytes; null: none, or its file is gone. */
+export async function pictureOf(ctx: Context, { profile }: Actor): Promise<(AvatarInfo & { data: Buffer }) | null> {
+  const found = profile.avatar === null ? null : await readPicture(ctx, profile.avatar);
+  return found && { ...found.media, url: pictureUrl(ctx, found.media.id), data: found.bytes };
+}
+
 /** The items of a profile node: one, or none while there is nothing to tell. */
-export function profileItems(ctx: Context, node: ProfileNodeName, actor: Actor): EventItem[] {
+export async function profileItems(ctx: Context, node: ProfileNodeName, actor: Actor): Promise<EventItem[]> {
   switch (node) {
-    case NS.VCARD4_NODE:
-      return [{ id: 'current', payload: encodeVcard4(actor, componentJidOf(actor, ctx.config.domain), actorUrl(ctx, actor)) }];
+    case NS.VCARD4_NODE: {
+      const { avatar } = actor.profile;
+      return [{ id: 'current', payload: encodeVcard4(actor, componentJidOf(actor, ctx.config.domain), actorUrl(ctx, actor), avatar === null ? null : { url: pictureUrl(ctx, avatar) }) }];
+    }
     case NS.NICK:
       return [{ id: 'current', payload: encodeNick(actor) }];
-    case NS.AVATAR_METADATA:
-      return [{ id: 'current', payload: encodeNoAvatar() }];
-    case NS.AVATAR_DATA:
-      return []; // TODO: there are no pictures yet
+    case NS.AVATAR_METADATA: {
+      const picture = await pictureOf(ctx, actor);
+      return [{ id: picture?.id ?? 'current', payload: encodeAvatarMetadata(picture) }];
+    }
+    case NS.AVATAR_DATA: {
+      const picture = await pictureOf(ctx, actor);
+      return picture ? [{ id: picture.id, payload: encodeAvatarData(picture.data) }] : [];
+    }
   }
 }
 

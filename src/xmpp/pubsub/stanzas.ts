@@ -2,11 +2,14 @@
 // What Movim and Libervia really send, and what they make of each refusal: xmpp-social.md §4.
 import type { Audience } from '../../domain/activity.js';
 import { isAttachmentsName } from '../../formats/attachments.js';
-import { decodeNick } from '../../formats/profile-nodes.js';
+import { decodeAvatarData, decodeHasAvatar, decodeNick } from '../../formats/profile-nodes.js';
 import { NS } from '../../formats/namespaces.js';
 import { decodeVcard4 } from '../../formats/vcard4.js';
 import type { Context } from '../../services/context.js';
+import { takeLimits } from '../../services/limits.js';
+import { removePicture, setPicture } from '../../services/media.js';
 import { changeProfile } from '../../services/profiles.js';
+import { findActor } from '../../store/actors.js';
 import { findSubscriptions, type PubsubSubscription } from '../../store/xmpp.js';
 import { type Element, xml } from '../../xml.js';
 import { parseJid } from '../addresses.js';
@@ -20,7 +23,7 @@ import { encodePost, profileItems, readItem, readPage } from './nodes.js';
 import { findOwnItem, publishItem, retractItem } from './publish.js';
 import { type OpenNode, openNode } from './post-node-requests.js';
 import { POST_NODE_TRAITS, postNodeNamed } from './post-nodes.js';
-import { type Action, audienceOfOptions, checkConfiguration, FEED_NODES, isFeed, type NodeName, nodeConfiguration, nodeNamed, PAGE_MAX, PROFILE_NODES, planPage, require, settingsOf } from './rules.js';
+import { type Action, audienceOfOptions, checkConfiguration, FEED_NODES, isFeed, type NodeName, nodeConfiguration, nodeNamed, PAGE_MAX, PROFILE_NODES, type ProfileNodeName, planPage, require, settingsOf } from './rules.js';
 import { readSequence } from './sequence.js';
 import { subscribe, subscribeToPost, unsubscribe } from './subscriptions.js';
 
@@ -80,7 +83,7 @@ const items: CallHandler = async (call) => {
   }
   if (node === null) return notThere();
   if (!isFeed(node)) {
-    const all = profileItems(ctx, node, target.actor);
+    const all = await profileItems(ctx, node, target.actor);
     return answer(ids.length > 0 ? all.filter(({ id }) => ids.includes(id)) : all);
   }
   if (ids.length > 0) {
@@ -189,18 +192,32 @@ const publish: CallHandler = async (call) => {
   if (open) return published(await open.publish({ id: item.attrs.id || null, payload }));
   if (node === null) return notThere();
   if (isFeed(node)) return published(await publishItem(ctx, target.account, node, { id: item.attrs.id || null, payload, ofOptions }));
-  await publishProfile(call, node, payload);
-  return published('current');
+  return published(await publishProfile(call, node, payload));
 };
 
-/** Her name and summary are the same on every network, whoever changes them. Pictures are not taken yet. */
-async function publishProfile({ ctx, target }: Call, node: NodeName, payload: Element): Promise<void> {
-  const { profile } = target.actor;
-  if (node === NS.NICK) await changeProfile(ctx, target.account, { ...profile, displayName: decodeNick(payload).slice(0, 100) });
-  else if (node === NS.VCARD4_NODE) {
-    const { displayName, summary } = decodeVcard4(payload);
-    await changeProfile(ctx, target.account, { displayName: displayName.slice(0, 100), summary: summary.slice(0, 5_000) });
-  } else throw notAllowed();
+/**
+ * Her name, summary and picture are the same on every network, whoever changes them.
+ * @returns the id of the item: of a picture, which we encode anew, another one than hers
+ */
+async function publishProfile({ ctx, target }: Call, node: ProfileNodeName, payload: Element): Promise<string> {
+  switch (node) {
+    case NS.NICK:
+      await changeProfile(ctx, target.account, { displayName: decodeNick(payload).slice(0, 100) });
+      return 'current';
+    case NS.VCARD4_NODE: {
+      const { displayName, summary } = decodeVcard4(payload);
+      await changeProfile(ctx, target.account, { displayName: displayName.slice(0, 100), summary: summary.slice(0, 5_000) });
+      return 'current';
+    }
+    case NS.AVATAR_DATA:
+      await takeLimits(ctx, { 'picture-account': String(target.account.id) });
+      await setPicture(ctx, target.account, 'avatar', decodeAvatarData(payload));
+      break;
+    case NS.AVATAR_METADATA:
+      // XEP-0084 §3.1: the data came first. Metadata of a picture say nothing new; empty ones take it away.
+      if (!decodeHasAvatar(payload)) await removePicture(ctx, target.account, 'avatar');
+  }
+  return (await findActor(ctx.store, target.actor.id))?.profile.avatar ?? 'current';
 }
 
 const retract: CallHandler = async (call) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Actor } from '../../../src/domain/actor.js';
-import { decodeNick, encodeNick, encodeNoAvatar } from '../../../src/formats/profile-nodes.js';
+import { decodeAvatarData, decodeHasAvatar, decodeNick, encodeAvatarData, encodeAvatarMetadata, encodeNick } from '../../../src/formats/profile-nodes.js';
 import { encodeVcardTemp } from '../../../src/formats/vcard-temp.js';
 import { decodeVcard4, encodeVcard4 } from '../../../src/formats/vcard4.js';
 import { cleanText, parseUntrusted, serialize, xml } from '../../../src/xml.js';
@@ -40,10 +40,28 @@ test('any profile is read back as it was written', () => {
 });
 
 test('no avatar is said by empty metadata', () => {
-  expect(serialize(encodeNoAvatar())).toBe('<metadata xmlns="urn:xmpp:avatar:metadata"/>');
+  expect(serialize(encodeAvatarMetadata(null))).toBe('<metadata xmlns="urn:xmpp:avatar:metadata"/>');
+  expect(decodeHasAvatar(encodeAvatarMetadata(null))).toBe(false);
 });
 
 test('what is something else is refused', () => {
   const other = xml('x', { xmlns: 'urn:x' });
   for (const decode of [decodeVcard4, decodeNick]) expect(() => decode(other)).toThrow(expect.objectContaining({ code: 'invalid' }));
+});
+
+test('a picture is told of by its hash, and its bytes come back as they were', () => {
+  const info = { id: 'a'.repeat(40), mime: 'image/png', bytes: 5, width: 256, height: 256, url: 'https://social.test/media/a' };
+  const metadata = encodeAvatarMetadata(info);
+  expect(metadata.getChild('info')!.attrs).toMatchObject({ id: info.id, type: 'image/png', bytes: '5', width: '256', height: '256', url: info.url });
+  expect(decodeHasAvatar(metadata)).toBe(true);
+  const bytes = Buffer.from([0, 1, 2, 250, 255]);
+  expect(decodeAvatarData(parseUntrusted(serialize(encodeAvatarData(bytes))))).toEqual(bytes);
+  for (const bad of ['', 'not base64!', '=aa']) expect(() => decodeAvatarData(parseUntrusted(`<data xmlns="urn:xmpp:avatar:data">${bad}</data>`))).toThrow('base64');
+});
+
+test('a vCard shows the picture: by its address, or, in the old form, whole', () => {
+  const photo = { mime: 'image/png', url: 'https://social.test/media/a', data: Buffer.from('png') };
+  expect(String(encodeVcard4(actor('Alice', ''), ...args, photo).getChild('photo')!.getChildText('uri'))).toBe(photo.url);
+  const old = encodeVcardTemp(actor('Alice', ''), ...args, photo).getChild('PHOTO')!;
+  expect([old.getChildText('TYPE'), old.getChildText('BINVAL')]).toEqual(['image/png', photo.data.toString('base64')]);
 });

@@ -109,7 +109,7 @@ describe('each refusal has its condition', () => {
     ['a node deleted', pubsub('set', ALICE, `<delete node='${MICROBLOG}'/>`, '#owner'), 'cancel not-allowed'],
     ['a node purged', pubsub('set', ALICE, `<purge node='${MICROBLOG}'/>`, '#owner'), 'cancel not-allowed'],
     ['another owner', pubsub('set', ALICE, `<affiliations node='${MICROBLOG}'><affiliation jid='x@y.test' affiliation='owner'/></affiliations>`, '#owner'), 'cancel not-allowed'],
-    ['a picture', publish(`<item id='x'><metadata xmlns='urn:xmpp:avatar:metadata'/></item>`, '', 'urn:xmpp:avatar:metadata'), 'cancel not-allowed'],
+    ['a picture that is none', publish(`<item id='x'><data xmlns='urn:xmpp:avatar:data'>aGVsbG8=</data></item>`, '', 'urn:xmpp:avatar:data'), 'modify bad-request'],
   ])('an owner who asks for %s', async (_, iq, expected) => {
     expect(await refusal(OWNER, iq)).toBe(expected);
   });
