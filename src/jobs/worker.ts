@@ -105,6 +105,7 @@ export function startWorker(options: WorkerOptions): Worker {
   let stopping = false;
   let lanesFirst = false;
   let due: NodeJS.Timeout | undefined;
+  let dueAt = Number.POSITIVE_INFINITY;
   const changed: (() => void)[] = [];
 
   /** Something may be to do: starts the loop, or lets it go round once more. */
@@ -128,9 +129,26 @@ export function startWorker(options: WorkerOptions): Worker {
     for (const tell of changed.splice(0)) tell();
   }
 
+  /** Something will be to do then. A round that runs may have looked just before: so another follows it. */
+  function wakeAt(at: number): void {
+    if (looping || at <= now()) wake();
+    else if (at < dueAt) schedule(at - now());
+  }
+
   function schedule(delayMs: number): void {
+    unschedule();
+    if (stopping) return;
+    dueAt = now() + delayMs;
+    const whenDue = () => {
+      unschedule();
+      wake();
+    };
+    due = setTimeout(whenDue, Math.min(Math.max(delayMs, 0), SWEEP_MS));
+  }
+
+  function unschedule(): void {
     clearTimeout(due);
-    if (!stopping) due = setTimeout(wake, Math.min(Math.max(delayMs, 0), SWEEP_MS));
+    dueAt = Number.POSITIVE_INFINITY;
   }
 
   async function round(): Promise<void> {
@@ -162,7 +180,7 @@ export function startWorker(options: WorkerOptions): Worker {
     }
     if (free > 0 && claims.length < free) {
       const next = await nextRunAt(store, queue);
-      if (next === null) clearTimeout(due);
+      if (next === null) unschedule();
       else if (next <= now() && claims.length === 0) schedule(DATABASE_RETRY_MS); // others are just claiming it
       else schedule(next - now());
     }
@@ -277,7 +295,7 @@ export function startWorker(options: WorkerOptions): Worker {
       .catch((err) => log.warn({ err }, 'the sweep failed'))
       .finally(wake);
   }, SWEEP_MS);
-  const deaf = [store.notify.onWake(queue, wake), gate?.onOpen(wake)];
+  const deaf = [store.notify.onWake(queue, wakeAt), gate?.onOpen(wake)];
 
   const begin = async () => {
     // On SQLite nobody else may work: what was claimed was claimed by a process that is no more.
@@ -313,7 +331,7 @@ export function startWorker(options: WorkerOptions): Worker {
     },
     async stop() {
       stopping = true;
-      clearTimeout(due);
+      unschedule();
       clearInterval(sweeping);
       for (const forget of deaf) if (typeof forget === 'function') forget();
       await within(until(isQuiet), options.stopMs ?? STOP_MS);

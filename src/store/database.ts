@@ -17,8 +17,8 @@ export interface Db {
 }
 
 export interface Tx extends Db {
-  /** After the commit, workers of the queue look for jobs. */
-  wake(queue: Queue): void;
+  /** After the commit, workers of the queue look for jobs. @param at when there is one: milliseconds UTC; missing: now */
+  wake(queue: Queue, at?: number): void;
   /** After the commit, listeners hear of it. */
   publish(event: LiveEvent): void;
 }

@@ -98,7 +98,7 @@ export async function addJobs(tx: Tx, jobs: readonly NewJob[], now: number = Dat
       chunk.flatMap(({ queue, kind, payload, lane, runAt }) => [queue, kind, JSON.stringify(payload), lane ?? null, runAt ?? 0, now]),
     );
   }
-  for (const { queue } of jobs) tx.wake(queue);
+  for (const { queue, runAt } of jobs) tx.wake(queue, runAt);
 }
 
 /** Takes what may run now; see `claimIn`. */

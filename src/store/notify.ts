@@ -13,13 +13,14 @@ export interface LiveEvent {
 
 /** Who waits for work or news. Each function returns what takes the listener away again. */
 export interface Notifier {
-  onWake(queue: Queue, listener: () => void): () => void;
+  /** `at`: when there will be something to do, milliseconds UTC; 0 is now. */
+  onWake(queue: Queue, listener: (at: number) => void): () => void;
   onEvent(listener: (event: LiveEvent) => void): () => void;
   /** Events may have been missed since then (milliseconds UTC): whoever tells people of them looks what there was. Queues are woken besides. */
   onGap(listener: (sinceMs: number) => void): () => void;
 }
 
-export type Message = { wake: Queue } | { event: LiveEvent };
+export type Message = { wake: Queue; at?: number } | { event: LiveEvent };
 
 /** In one process: an EventEmitter that a listener's error does not pass. */
 export class LocalNotifier implements Notifier {
@@ -27,7 +28,7 @@ export class LocalNotifier implements Notifier {
 
   constructor(protected readonly log: Logger) {}
 
-  onWake(queue: Queue, listener: () => void): () => void {
+  onWake(queue: Queue, listener: (at: number) => void): () => void {
     return this.#on(`wake ${queue}`, listener);
   }
 
@@ -40,12 +41,12 @@ export class LocalNotifier implements Notifier {
   }
 
   emit(message: Message): void {
-    if ('wake' in message) this.#emitter.emit(`wake ${message.wake}`);
+    if ('wake' in message) this.#emitter.emit(`wake ${message.wake}`, message.at ?? 0);
     else this.#emitter.emit('event', message.event);
   }
 
   wakeAll(): void {
-    for (const name of this.#emitter.eventNames()) if (String(name).startsWith('wake ')) this.#emitter.emit(name);
+    for (const name of this.#emitter.eventNames()) if (String(name).startsWith('wake ')) this.#emitter.emit(name, 0);
   }
 
   protected tellGap(sinceMs: number): void {
@@ -84,7 +85,7 @@ export class SqliteNotifier extends LocalNotifier {
     super(log);
   }
 
-  override onWake(queue: Queue, listener: () => void): () => void {
+  override onWake(queue: Queue, listener: (at: number) => void): () => void {
     this.#look();
     return super.onWake(queue, listener);
   }
@@ -137,7 +138,7 @@ export class PostgresNotifier extends LocalNotifier {
     this.#timing = { ...LISTEN_TIMING, ...timing };
   }
 
-  override onWake(queue: Queue, listener: () => void): () => void {
+  override onWake(queue: Queue, listener: (at: number) => void): () => void {
     this.#open();
     return super.onWake(queue, listener);
   }

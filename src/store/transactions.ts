@@ -11,7 +11,8 @@ type Query = (sql: string, params: readonly unknown[]) => Promise<unknown[]>;
 
 /** A transaction while its work runs. Remembers whom to tell after the commit. */
 export class OpenTx implements Tx {
-  readonly #wakes = new Set<Queue>();
+  /** The earliest moment for each. */
+  readonly #wakes = new Map<Queue, number>();
   readonly #events: LiveEvent[] = [];
   #open = true;
 
@@ -27,8 +28,8 @@ export class OpenTx implements Tx {
     return (await this.run(sql, params)) as T[];
   }
 
-  wake(queue: Queue): void {
-    this.#wakes.add(queue);
+  wake(queue: Queue, at = 0): void {
+    this.#wakes.set(queue, Math.min(at, this.#wakes.get(queue) ?? at));
   }
 
   publish(event: LiveEvent): void {
@@ -45,7 +46,7 @@ export class OpenTx implements Tx {
   }
 
   messages(): Message[] {
-    return [...[...this.#wakes].map((wake) => ({ wake })), ...this.#events.map((event) => ({ event }))];
+    return [...[...this.#wakes].map(([wake, at]) => ({ wake, at })), ...this.#events.map((event) => ({ event }))];
   }
 
   /** One inside the other would wait for itself on SQLite, and be another on PostgreSQL. */

@@ -91,14 +91,11 @@ export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: numb
   const ofPost = (columns: string, from: string, state: string) =>
     `select ${columns} from posts p join ${from} t on t.actor_id = p.author_id
      where p.guid = ? and p.author_id = ? and t.host = ? and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`;
-  const subscribed = await db.query<{ node: string; jid: string; person_id: number | null; paused_until: number | null }>(
-    `${ofPost('t.node, t.jid, t.person_id, t.paused_until', 'subscriptions', "state = 'subscribed'")} order by t.jid, t.node`,
-    params,
-  );
-  const following = await db.query<{ jid: string; person_id: number; last_guid: Guid | null }>(`${ofPost('t.jid, t.person_id, t.last_guid', 'presence_legs', "inbound = 'on'")} order by t.jid`, params);
+  const subscribed = ofPost('t.node, t.jid, t.person_id as "personId", t.paused_until as "pausedUntil"', 'subscriptions', "state = 'subscribed'");
+  const following = ofPost('t.actor_id as "actorId", t.jid, t.person_id as "personId", t.last_guid as "lastGuid"', 'presence_legs', "inbound = 'on'");
   return {
-    subscriptions: subscribed.map(({ node, jid, person_id, paused_until }) => ({ node, jid, personId: person_id, pausedUntil: paused_until })),
-    legs: following.map(({ jid, person_id, last_guid }) => ({ actorId: post.authorId, jid, personId: person_id, lastGuid: last_guid })),
+    subscriptions: await db.query(`${subscribed} order by t.jid, t.node`, params),
+    legs: await db.query(`${following} order by t.jid`, params),
   };
 }
 

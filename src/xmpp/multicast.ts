@@ -97,6 +97,7 @@ export class Multicast {
         await transport.roomy();
         signal?.throwIfAborted();
       }
+      await null; // what is queued leaves before the question is made
       if (await this.#hasRead(service.jid)) for (const batch of batches) batch.unwatch();
       else this.#waitForLate(host, batches, sendEach);
     } catch (error) {

@@ -73,7 +73,7 @@ describeStores((makeStore) => {
     const url = await makeStore.url();
     const [service, command] = [await makeStore.open(url), await makeStore.open(url)];
     await service.migrate();
-    const woken = new Promise<void>((resolve) => service.notify.onWake('main', resolve));
+    const woken = new Promise<void>((resolve) => service.notify.onWake('main', () => resolve()));
     await command.transaction((tx) => addJobs(tx, [{ kind: 'distribute', queue: 'main', payload: { activityId: '0'.repeat(32) } }], 0));
     await woken;
   });
