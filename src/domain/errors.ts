@@ -27,6 +27,13 @@ export class DomainError extends Error {
   }
 }
 
+/** There is no room to keep what was sent: `unavailable`, but for longer than a moment. */
+export class NoRoom extends DomainError {
+  constructor(text: string) {
+    super('unavailable', text);
+  }
+}
+
 /** A delivery to another server failed. `permanent`: trying again cannot help. `retryAfterMs`: when it can, if that is known. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';

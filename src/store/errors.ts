@@ -1,5 +1,5 @@
 import { QueryFailedError } from 'typeorm';
-import { DomainError } from '../domain/errors.js';
+import { DomainError, NoRoom } from '../domain/errors.js';
 
 /** The error code of better-sqlite3 (SQLITE_BUSY), PostgreSQL (40001) or the socket (ECONNRESET). */
 const codeOf = (error: unknown): string => String((causeOf(error) as { code?: unknown } | null)?.code ?? '');
@@ -24,22 +24,31 @@ export function isConnectionLoss(error: unknown): boolean {
 }
 
 const isUnable = (error: unknown): boolean =>
-  isBusy(error) || isRolledBackByOthers(error) || isConnectionLoss(error) || /^(SQLITE_(FULL|IOERR|CANTOPEN|READONLY_)|53...|55P03|25006)/.test(codeOf(error));
+  isBusy(error) || isRolledBackByOthers(error) || isConnectionLoss(error) || /^(SQLITE_(IOERR|CANTOPEN)|53...|55P03)/.test(codeOf(error));
+
+/** The disk is full. */
+const isFull = (error: unknown): boolean => /^(SQLITE_FULL|53100)/.test(codeOf(error));
+
+/** The file may only be read, or PostgreSQL is a standby. */
+const isReadOnly = (error: unknown): boolean => /^(SQLITE_READONLY|25006)/.test(codeOf(error));
 
 const isDuplicate = (error: unknown): boolean => /^(23505|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/.test(codeOf(error));
 
 /**
- * A database error as the rest of the house knows it: `unavailable` when the same may succeed later (locked, disk full, connection
- * lost), `conflict` when a row of that key exists. Anything else is a bug and stays what it is.
+ * A database error as the rest of the house knows it: `unavailable` when the same may succeed later (locked, disk full, read-only,
+ * connection lost), `conflict` when a row of that key exists. Anything else is a bug and stays what it is.
  */
 export function translateError(error: unknown): unknown {
-  const [code, text] = isUnable(error)
-    ? (['unavailable', 'The database is busy. Please try again in a moment.'] as const)
-    : isDuplicate(error)
-      ? (['conflict', 'This exists already.'] as const)
-      : [];
-  if (!code || error instanceof DomainError) return error;
-  const translated = new DomainError(code, text);
-  translated.cause = error;
-  return translated;
+  if (error instanceof DomainError) return error;
+  const translated = isFull(error)
+    ? new NoRoom('The server’s disk is full, so nothing was saved. Please tell those who run it, and try again later.')
+    : isReadOnly(error)
+      ? new DomainError('unavailable', 'The database can only be read at the moment, so nothing was saved. Please try again later.')
+      : isUnable(error)
+        ? new DomainError('unavailable', 'The database is busy. Please try again in a moment.')
+        : isDuplicate(error)
+          ? new DomainError('conflict', 'This exists already.')
+          : null;
+  if (translated) translated.cause = error;
+  return translated ?? error;
 }

@@ -29,8 +29,8 @@ const BUSY_SLEEP_MS = 20;
 
 const STATEMENTS = 300;
 
-/** Runs SQL on a better-sqlite3 connection, with its statements kept prepared. */
-function queries(connection: Database.Database) {
+/** Runs SQL on a better-sqlite3 connection, with its statements kept prepared. @param translate its errors */
+function queries(connection: Database.Database, translate: (error: unknown) => unknown) {
   const prepared = new Map<string, Database.Statement>();
   return async (sql: string, params: readonly unknown[]): Promise<unknown[]> => {
     try {
@@ -45,7 +45,7 @@ function queries(connection: Database.Database) {
       statement.run(...values);
       return [];
     } catch (error) {
-      throw translateError(error);
+      throw translate(error);
     }
   };
 }
@@ -94,8 +94,9 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
 
   // Of the connection that writes: it does not count its own commits, and the other one makes none.
   const notify = new SqliteNotifier(() => connectionOf(writer).pragma('data_version', { simple: true }), log);
-  const read = queries(connectionOf(reader));
-  const write = queries(connectionOf(writer));
+  // To write there is a mistake of ours, whatever the state of the file.
+  const read = queries(connectionOf(reader), (error) => ((error as { code?: unknown }).code === 'SQLITE_READONLY' ? error : translateError(error)));
+  const write = queries(connectionOf(writer), translateError);
   const runner = writer.createQueryRunner();
 
   let tail: Promise<unknown> = Promise.resolve();

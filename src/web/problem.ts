@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Request } from 'express';
-import { DomainError, type ErrorCode } from '../domain/errors.js';
+import { DomainError, type ErrorCode, NoRoom } from '../domain/errors.js';
 
 /** The one table from what went wrong to HTTP. */
 export const STATUS: Record<ErrorCode, number> = {
@@ -13,6 +13,9 @@ export const STATUS: Record<ErrorCode, number> = {
   'too-many': 429,
   unavailable: 503,
 };
+
+/** 507 Insufficient Storage (RFC 4918 §11.5) tells those who run the server more than 503. */
+export const statusOf = (error: DomainError): number => (error instanceof NoRoom ? 507 : STATUS[error.code]);
 
 /** RFC 9457. `code` is the error's own name, stable for programs; `field` the form field at fault. */
 export interface Problem {
@@ -28,8 +31,8 @@ export interface Problem {
 
 export const problemOf = (error: DomainError): Problem => ({
   type: 'about:blank',
-  title: STATUS_CODES[STATUS[error.code]]!,
-  status: STATUS[error.code],
+  title: STATUS_CODES[statusOf(error)]!,
+  status: statusOf(error),
   detail: error.message,
   code: error.code,
   ...(error.field === undefined ? {} : { field: error.field }),

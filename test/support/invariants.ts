@@ -54,7 +54,7 @@ export async function checkInvariants(db: Db, { accepted, hosts, received, faili
     if (new Set(of.map(({ id }) => id)).size !== 1) report([`${guid} has ${new Set(of.map(({ id }) => id)).size} activities`]);
     const got = of.map(({ host }) => host).toSorted().join();
     if (got !== wanted) report([`${guid} goes to ${got || 'nobody'}`]);
-    report(of.filter(({ host, state }) => !failing.includes(host!) && state !== 'arrived').map(({ host, state, error }) => `${guid} to ${host} is ${state}: ${error}`));
+    report(of.filter(({ host, state }) => host !== null && !failing.includes(host!) && state !== 'arrived').map(({ host, state, error }) => `${guid} to ${host} is ${state}: ${error}`));
     report(of.filter(({ host, error }) => failing.includes(host!) && error === null).map(({ host, state }) => `${guid} to ${host}, which is down, is ${state} without a reason`));
     if (faults.length > 50) break;
   }
