@@ -10,6 +10,7 @@ import { assetsRouter } from './assets.js';
 import { ErrorPage } from './pages/texts.js';
 import { fromHttpError, problemOf, retryAfter, statusOf, wantsJson } from './problem.js';
 import { sendPage } from './render.js';
+import { addressRoutes } from './routes/addresses.js';
 import { apiRoutes } from './routes/api.js';
 import { aspectRoutes } from './routes/aspects.js';
 import { commentRoutes } from './routes/comments.js';
@@ -81,7 +82,7 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.post('/settings/pictures', ...pictureBody());
   app.use(body(FORM_BODY_BYTES));
   app.use(forgery.protect);
-  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), pictureRoutes(ctx), eventRoutes(ctx), textRoutes());
+  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), pictureRoutes(ctx), addressRoutes(ctx), eventRoutes(ctx), textRoutes());
 
   app.use(() => {
     throw new DomainError('not-found', stringsFor().errors['not-found'][1]!);

@@ -12,7 +12,7 @@ import { Avatar, CopyButton, dateOf, FaultSummary, Field, Help, Icon, mediaPath,
 import { OwnAddress, SideText } from '../views/Side.js';
 import { AskFirst } from './contacts.js';
 
-type Place = 'profile' | 'account' | 'notifications' | 'appPasswords';
+type Place = 'profile' | 'account' | 'notifications' | 'appPasswords' | 'addresses';
 
 interface FrameProps {
   place: Place;
@@ -24,13 +24,15 @@ interface FrameProps {
   children: ComponentChildren;
 }
 
-function SettingsPage({ place, text, notice, faults, ids, side, children }: FrameProps) {
+/** The frame of all settings. */
+export function SettingsPage({ place, text, notice, faults, ids, side, children }: FrameProps) {
   const { t } = useVisit();
   const places: { id: Place; href: string }[] = [
     { id: 'profile', href: '/settings/profile' },
     { id: 'account', href: '/settings/account' },
     { id: 'notifications', href: '/settings/notifications' },
     { id: 'appPasswords', href: '/settings/app-passwords' },
+    { id: 'addresses', href: '/settings/addresses' },
   ];
   return (
     <AppPage title={t.settings[place]} faulty={!!faults} tab={null} side={side ?? <OwnAddress />}>

@@ -559,6 +559,7 @@ export const en = {
     profile: 'Profile',
     account: 'Account',
     appPasswords: 'App passwords',
+    addresses: 'Chat addresses',
     notifications: 'Mails',
     notificationsText: 'What we write to you about what others do. Whatever you choose, it stands under Notifications.',
     notificationsHeading: 'What comes by mail?',
@@ -631,6 +632,27 @@ export const en = {
     closeText: 'For good: your page and your posts can no longer be seen here, nobody can log in, and your name is not given to anyone else. Copies on other servers may stay.',
     closeButton: 'Close my account',
     closeDone: 'Your account is closed.',
+  },
+
+  addresses: {
+    text: 'What these addresses do in a chat app counts as done by you: they write posts, read what you may read, comment and like.',
+    heading: 'They speak for you',
+    none: 'No chat address speaks for you yet.',
+    states: {
+      chat: 'Your account’s own chat address. It needs no code.',
+      linked: 'Linked.',
+      asked: 'We sent it a code by chat. Answer with the code from that address, within 30 minutes.',
+      expired: 'The code was not answered in time, or too often wrongly.',
+    },
+    failed: (condition: string) => `The code did not reach it (${condition}). Is the address right, and is its server there?`,
+    again: 'Send a new code',
+    remove: 'Remove',
+    link: 'Link another chat address',
+    address: 'Chat address',
+    help: 'Like name@example.org, on any chat server. It gets a message with a code, and is linked when it answers with it.',
+    send: 'Send the code',
+    asked: 'The code is on its way. Answer it from that address.',
+    removed: 'This address no longer speaks for you.',
   },
 
   appPasswords: {
