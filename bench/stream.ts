@@ -124,7 +124,7 @@ async function fill(store: Store, readerId: number, { posts, authors }: { posts:
   for (let from = 1; from <= posts; from += 50_000) {
     // 7,919 is prime: authors take turns, but not in the order of their ids.
     await run(`${series(from, Math.min(from + 49_999, posts))} insert into posts (guid, author_id, kind, atom_id, title, markdown, html, language, tags, audience, created_at)
-      select ${guid(at, 'n')}, ${readerId} + 1 + (n * 7919) % ${authors}, 'note', 'https://social.localhost/posts/' || n, 'lorem', '${text}', '<p>${text}</p>', '', '[]',
+      select ${guid(at, 'n')}, ${readerId} + 1 + (n % ${authors} * 7919) % ${authors}, 'note', 'https://social.localhost/posts/' || n, 'lorem', '${text}', '<p>${text}</p>', '', '[]',
         case when n % 10 = 0 then 'contacts' else 'public' end, ${at} from s`);
   }
   const latest = `(select p.guid, p.created_at from posts p where p.author_id in (select other_id from relationships where actor_id = ${readerId}) order by p.guid desc limit 2000)`;

@@ -163,6 +163,12 @@ export async function contactsPage(ctx: Context, account: Account): Promise<{ re
   };
 }
 
+/** Those who wait for an answer. */
+export async function listRequests(ctx: Context, account: Account): Promise<Entry[]> {
+  const rows = await listRelationships(ctx.store, account.actorId, { asked: true });
+  return rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: [] }));
+}
+
 export interface Adding {
   /** Aspects to put them into, beside those that they are in. */
   aspectIds?: readonly number[];

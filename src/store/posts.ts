@@ -1,7 +1,7 @@
 import type { Audience } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
-import { personVisibleSql, VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
+import { audienceSql, personVisibleSql, VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
 import type { Db, Dialect, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import { type PostAspect, PostAspectSchema, type PostRow, PostSchema } from './schema/posts.js';
@@ -102,24 +102,25 @@ interface Bounds {
   newer?: Guid;
 }
 
-const IN_BOUNDS = (post: string) => `${post}.guid < ? and ${post}.guid > ? and ${post}.deleted_at is null and ${visibleSql(post, VIEWER)}`;
+const WITHIN = (post: string) => `${post}.guid < ? and ${post}.guid > ? and ${post}.deleted_at is null`;
+const IN_BOUNDS = (post: string) => `${WITHIN(post)} and ${visibleSql(post, VIEWER)}`;
 const bounds = ({ older, newer }: Bounds) => [older ?? TOP, newer ?? BOTTOM];
 
 /**
  * A page of several authors' posts, heads first (store.md "Reading the stream"): (a) each author's first visible post, the `limit`
  * first of those; (b) as many posts of each of these authors, the `limit` first of those; (c) their rows. So a page costs the same
- * however many posts there are.
+ * however many posts there are. Whether the viewer may see anything of an author is asked once for each author.
  * @param authors SQL for one column `id`
  */
 function headsFirst(dialect: Dialect, authors: string, order: 'asc' | 'desc'): string {
-  const first = (author: string) => `select q.guid from posts q where q.author_id = ${author} and ${IN_BOUNDS('q')} order by q.guid ${order}`;
+  const first = (author: string) => `select q.guid from posts q where q.author_id = ${author} and ${WITHIN('q')} and ${audienceSql('q', VIEWER)} order by q.guid ${order}`;
   const ofChosen =
     dialect === 'postgres'
       ? `select p.guid from chosen c cross join lateral (${first('c.author_id')} limit ?) p`
       : `select p.guid from chosen c cross join posts p where p.guid in (${first('c.author_id')} limit ?)`;
   return `${WITH_VIEWER},
     authors(id) as (${authors}),
-    heads as materialized (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a),
+    heads as materialized (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a where ${personVisibleSql('a.id', VIEWER)}),
     chosen as materialized (select author_id from heads where guid is not null order by guid ${order} limit ?),
     page as (select guid from (${ofChosen}) found order by guid ${order} limit ?)
     select ${COLUMNS} from page join posts p on p.guid = page.guid order by p.guid ${order}`;

@@ -20,11 +20,11 @@ export async function saveRelationship(tx: Tx, relationship: Relationship): Prom
   else await relationships.upsert(tx, relationship, ['actorId', 'otherId']);
 }
 
-/** All of the actor's relationships, by the handle of the other. */
-export async function listRelationships(db: Db, actorId: number): Promise<{ relationship: Relationship; other: Actor }[]> {
+/** The actor's relationships, by the handle of the other. @param of.asked only with those who wait for an answer */
+export async function listRelationships(db: Db, actorId: number, of: { asked?: true } = {}): Promise<{ relationship: Relationship; other: Actor }[]> {
   const rows = await db.query(
     `select ${actorColumns('a')}, ${relationships.columns('r')} from relationships r join actors a on a.id = r.other_id
-     where r.actor_id = ? order by a.username, a.domain`,
+     where r.actor_id = ? ${of.asked ? "and r.follower = 'asked'" : ''} order by a.username, a.domain`,
     [actorId],
   );
   return rows.map((row) => ({ relationship: relationships.read(row), other: toActor(row) }));

@@ -8,7 +8,7 @@ import { checkAudience, listAspectViews } from '../../services/aspects.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { publishPost } from '../../services/publish.js';
-import { contactsPage } from '../../services/relationships.js';
+import { contactsPage, listRequests } from '../../services/relationships.js';
 import { activityStream, describeAudience, homeStream, previewOf, tagStream } from '../../services/stream.js';
 import { writeText } from '../../services/text.js';
 import { audienceTyped, postForm, submit } from '../forms.js';
@@ -79,11 +79,11 @@ export function streamRoutes(ctx: Context): express.Router {
     const aspect = aspectNamed(queryText(req, 'aspect'), aspects);
     const page = { ...(older ? { older } : {}), ...(aspect ? { aspectId: aspect.id } : {}) };
     const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit }));
-    const { requests, contacts } = await contactsPage(ctx, member.account);
+    const requests = await listRequests(ctx, member.account);
     const chat = (await listAppPasswords(ctx, member.account)).length > 0;
     const composer = await composerOf(member, { first: posts.length === 0 && !aspect });
     const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : await relationNotice(ctx, req, res);
-    const starting = contacts.length === 0 ? { chat, people: false } : null;
+    const starting = composer.contacts === 0 ? { chat, people: false } : null;
     sendPage(res, <StreamPage {...{ composer, posts, olderThan, requests, starting, aspects, aspect, notice }} paged={older !== undefined} />);
   });
 

@@ -240,15 +240,22 @@ export const CopyButton = ({ what }: { what: string }) => {
 };
 
 const MINUTE = 60_000;
-const inUtc = (options: Intl.DateTimeFormatOptions, locale: string, at: number) => new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' }).format(at);
+/** Formats, made once: to make one costs more than all else that a post on a page does. They are few: options are written in this file. */
+const formats = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat | Intl.RelativeTimeFormat>();
+function kept<F extends Intl.DateTimeFormat | Intl.NumberFormat | Intl.RelativeTimeFormat>(key: string, make: () => F): F {
+  if (!formats.has(key)) formats.set(key, make());
+  return formats.get(key) as F;
+}
+const inUtc = (options: Intl.DateTimeFormatOptions, locale: string, at: number) =>
+  kept(`date ${locale} ${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' })).format(at);
 
 /** When, as it is said after some time ("2 min"); the title holds the exact time. A script changes both to the reader's zone. */
 export function Ago({ at, clock = false }: { at: number; clock?: boolean }) {
   const { now, t } = useVisit();
   const minutes = Math.max(0, Math.floor((now - at) / MINUTE));
   const date = () => inUtc({ dateStyle: 'long' }, t.locale, at);
-  const unit = (value: number, name: string) => new Intl.NumberFormat(t.locale, { style: 'unit', unit: name, unitDisplay: 'short' }).format(value);
-  const relative = new Intl.RelativeTimeFormat(t.locale, { numeric: 'auto', style: 'narrow' });
+  const unit = (value: number, name: string) => kept(`unit ${t.locale} ${name}`, () => new Intl.NumberFormat(t.locale, { style: 'unit', unit: name, unitDisplay: 'short' })).format(value);
+  const relative = kept(`relative ${t.locale}`, () => new Intl.RelativeTimeFormat(t.locale, { numeric: 'auto', style: 'narrow' }));
   const text = clock
     ? date()
     : minutes < 1
