@@ -101,6 +101,9 @@ export function targetOf({ notification: { kind }, by, post, comment }: Notifica
   return post ? `/posts/${post.guid}` : '/notifications';
 }
 
+const TITLE_MAX = 60;
+const shortened = (text: string) => ([...text].length > TITLE_MAX ? `${[...text].slice(0, TITLE_MAX - 1).join('').trimEnd()}…` : text);
+
 function News({ view: { notification, by, post, comment } }: { view: NotificationView }) {
   const { t } = useVisit();
   const { id, kind, createdAt, readAt } = notification;
@@ -118,7 +121,7 @@ function News({ view: { notification, by, post, comment } }: { view: Notificatio
         {isNew && <span class="sr">{t.notifications.new}</span>}
         <PersonLink actor={by} /> {before}{' '}
         <a href={`/notifications/${id}`} data-open>
-          {(isAbout && post?.title) || link}
+          {(isAbout && post && shortened(post.title)) || link}
         </a>
         {after}
         {quote && <q>{quote}</q>}

@@ -59,7 +59,7 @@ const OWN_PATHS: Record<string, Shows> = {
  * posts that came from elsewhere. `/u/:name/inbox` is the same stream behind an app password (api.test.ts).
  */
 const OTHER_PATHS = (
-  '/ /u/:name/inbox /people/:address /people /notifications/:id /settings/notifications /unsubscribe/:token /help/keys /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
+  '/ /u/:name/inbox /people/:address /people /notifications/:id /settings/notifications /settings/addresses /media/:id /unsubscribe/:token /help/keys /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
   '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt'
 ).split(' ');
 

@@ -330,6 +330,7 @@ describe('limits', () => {
     expect(answer.status).toBe(429);
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(60); // what the limiter knows, not a guess
     expect(answer.text).toContain('That was too often');
+    expect(answer.text).toMatch(/<input[^>]*name="login"[^>]*value="alice"/); // the form is there, with what was typed
     await browser.get('/login');
     expect((await browser.post('/login', { login: 'alice', password: PASSWORD }, { 'X-Forwarded-For': '192.0.2.2' })).status).toBe(303);
     await own.stop();

@@ -6,6 +6,7 @@ import { addContact } from '../../../src/services/relationships.js';
 import { resharePost } from '../../../src/services/reshares.js';
 import { actorOf } from '../../../src/services/stream.js';
 import { findAccount } from '../../../src/store/accounts.js';
+import { addDeliveries } from '../../../src/store/ledger.js';
 import { remotePerson, remotePost } from '../../support/remote.js';
 import { type Browser, type Site, startSite } from '../../support/web.js';
 
@@ -284,6 +285,33 @@ describe('notifications', () => {
     expect(pressed.headers['set-cookie']).toBeUndefined();
     for (const wrong of ['/unsubscribe/x', `${path}x`]) expect((await program.get(wrong)).status).toBe(404);
   });
+});
+
+test('comments have a limit, and the text is not lost', async () => {
+  const own = await startSite({ config: { rateLimits: true } });
+  const member = await own.member('alice');
+  const { guid } = await publishPost(own.ctx, member.account, { text: 'Flood me' });
+  await member.get(`/posts/${guid}`);
+  let answer = await member.post(`/posts/${guid}/comments`, { text: 'again' });
+  for (let tries = 0; tries < 100 && answer.status === 303; tries++) answer = await member.post(`/posts/${guid}/comments`, { text: `again ${tries}` });
+  expect(answer.status).toBe(429);
+  expect(answer.headers['retry-after']).toMatch(/^\d+$/);
+  expect(answer.text).toMatch(/again \d+<\/textarea>/);
+  await own.stop();
+});
+
+test('one’s own comment that has not arrived says so, to oneself alone', async () => {
+  const ruth = await remotePerson(site.ctx, 'late@garden.example');
+  const post = await remotePost(site.ctx, ruth, 'Far away');
+  const comment = await commentOn(site.ctx, await actor(bob), post.guid, { text: 'Do you hear me?' });
+  expect((await bob.get(`/posts/${post.guid}`)).text).not.toContain('has not arrived');
+  await site.ctx.store.transaction(async (tx) => {
+    const [activity] = await tx.query<{ id: string }>('select id from activities where comment_guid = ?', [comment.guid]);
+    await addDeliveries(tx, activity!.id, 'xmpp', ['garden.example'], site.ctx.now());
+    await tx.query("update deliveries set state = 'failed', error = 'It takes no comments from you.' where activity_id = ?", [activity!.id]);
+  });
+  expect((await bob.get(`/posts/${post.guid}`)).text).toContain('has not arrived');
+  expect((await alice.get(`/posts/${post.guid}`)).text).not.toContain('has not arrived');
 });
 
 test('who can see a closed post now is told to its author, and to nobody else', async () => {
