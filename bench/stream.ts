@@ -120,12 +120,15 @@ async function fill(store: Store, readerId: number, { posts, authors }: { posts:
     select ${readerId} + n, 'author' || n, 'author' || n, 'author' || n || '@mail.test', '', 'active', ${isSqlite ? 0 : false}, '{"to":"public"}', ${isSqlite ? 0 : false}, 1 from s where n % 2 = 1`);
   const step = authors / FOLLOWED;
   await run(`${series(1, FOLLOWED)} insert into relationships (actor_id, other_id, follower, following) select ${readerId}, ${readerId} + cast(n * ${step} as integer), 'none', 'on' from s`);
+  // Others follow each other, too.
+  await run(`${series(0, 10 * authors - 1)} insert into relationships (actor_id, other_id, follower, following, added_at)
+    select ${readerId} + 1 + n % ${authors}, ${readerId} + 1 + (n + 1 + n / ${authors} * 37) % ${authors}, 'on', 'on', ${FROM_MS} from s`);
   const text = 'lorem ipsum dolor sit amet '.repeat(8);
   for (let from = 1; from <= posts; from += 50_000) {
     // 7,919 is prime: authors take turns, but not in the order of their ids.
     await run(`${series(from, Math.min(from + 49_999, posts))} insert into posts (guid, author_id, kind, atom_id, title, markdown, html, language, tags, audience, created_at)
       select ${guid(at, 'n')}, ${readerId} + 1 + (n % ${authors} * 7919) % ${authors}, 'note', 'https://social.localhost/posts/' || n, 'lorem', '${text}', '<p>${text}</p>', '', '[]',
-        case when n % 10 = 0 then 'contacts' else 'public' end, ${at} from s`);
+        case when (n / ${authors} + n) % 10 = 0 then 'contacts' else 'public' end, ${at} from s`);
   }
   const latest = `(select p.guid, p.created_at from posts p where p.author_id in (select other_id from relationships where actor_id = ${readerId}) order by p.guid desc limit 2000)`;
   await run(`${series(1, 3)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
@@ -134,6 +137,6 @@ async function fill(store: Store, readerId: number, { posts, authors }: { posts:
   const [{ guid: thread }] = (await store.query<{ guid: string }>(`select max(p.guid) as guid from posts p join relationships r on r.other_id = p.author_id and r.actor_id = ? where p.audience = 'public'`, [readerId])) as [{ guid: string }];
   await run(`${series(1, 1000)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
     select ${guid(`${FROM_MS * 2} + n`, 'n')}, '${thread}', ${readerId} + 1 + n % ${FOLLOWED}, 't' || n, '${text}', '<p>${text}</p>', ${FROM_MS * 2} + n from s`);
-  await store.dataSource.query('analyze');
+  await store.dataSource.query(isSqlite ? 'analyze' : 'vacuum analyze');
   return thread;
 }

@@ -19,6 +19,7 @@ export class Social1763712000005 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     for (const [table, column, type] of COLUMNS) await runner.query(`alter table ${table} add column ${column} ${type}`);
     await runner.query('create index posts_by_root on posts (reshare_of, author_id) where reshare_of is not null');
+    await runner.query("create index accounts_inactive on accounts (actor_id) where state <> 'active'");
     await createTable(
       runner,
       'comments',
@@ -81,6 +82,7 @@ export class Social1763712000005 implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await dropTables(runner, 'media', 'sources', 'owner_addresses', 'notifications', 'followed_feeds', 'retracted_items', 'post_recipients', 'post_origins', 'post_tags', 'post_attachments', 'likes', 'comments');
+    await runner.query('drop index accounts_inactive');
     await runner.query('drop index posts_by_root');
     for (const [table, column] of COLUMNS) await runner.query(`alter table ${table} drop column ${column}`);
   }

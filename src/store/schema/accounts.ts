@@ -27,6 +27,8 @@ export const AccountSchema = new EntitySchema<AccountRow>({
   } satisfies Columns<AccountRow>,
   indices: [
     { name: 'accounts_actor', columns: ['actorId'], unique: true },
+    // Few: the access check asks of everybody whether they are among them.
+    { name: 'accounts_inactive', columns: ['actorId'], where: "state <> 'active'" },
     { name: 'accounts_username', columns: ['username'], unique: true },
     { name: 'accounts_skeleton', columns: ['skeleton'], unique: true },
     // A closed account keeps its name for ever, but not its owner's address.
