@@ -9,6 +9,7 @@ import { findActors } from '../store/actors.js';
 import {
   type CommentBounds,
   type CommentPage,
+  countStored,
   countVisibleComments,
   findCommentByOnce,
   findCommentOfItem,
@@ -23,13 +24,13 @@ import type { Db, Tx } from '../store/database.js';
 import { failedComments } from '../store/ledger.js';
 import { removeNotificationsOf } from '../store/notifications.js';
 import { findLikeOfItem } from '../store/reactions.js';
-import { isRetracted, noteRetracted, originOf } from '../store/received.js';
+import { noteRetracted, originOf } from '../store/received.js';
 import type { Context } from './context.js';
 import { type Destinations, findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify, notifyMentioned } from './notifications.js';
 import { writeText } from './text.js';
-import { checkItemId, lockItems, orAgain, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
+import { checkItemId, commentsNodeOf, lockItems, orAgain, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, wasRetracted, writerKeys } from './threads.js';
 
 export type { CommentPage } from '../store/comments.js';
 
@@ -54,6 +55,8 @@ export interface CommentView {
 
 /** Of those who have commented before, so many hear of one more comment. */
 const MAX_COMMENTERS = 30;
+/** Of the comments on one post from elsewhere so many are kept: its server may send what it likes. */
+const MOST_FROM_ELSEWHERE = 5_000;
 
 /**
  * Comments on a post that the commenter can see; on a reshare: on its root.
@@ -168,7 +171,8 @@ export async function receiveComment(ctx: Context, tx: Tx, post: Post, author: A
     tx.publish({ kind: 'comment', actorId: author.id, guid: post.guid });
     return edited;
   }
-  if (item.itemId.length > ITEM_ID_MAX || (await findLikeOfItem(tx, post.guid, item.itemId)) || (await wasRetracted(tx, post, item.itemId))) return null;
+  if (item.itemId.length > ITEM_ID_MAX || (await findLikeOfItem(tx, post.guid, item.itemId)) || (await wasRetracted(tx, post.guid, item.itemId))) return null;
+  if ((await countStored(tx, post.guid, MOST_FROM_ELSEWHERE)) >= MOST_FROM_ELSEWHERE) return null;
   const createdAt = Math.max(0, Math.min(item.createdAt, now));
   const comment: Comment = {
     ...{ guid: guidAt(createdAt), postGuid: post.guid, authorId: author.id, itemId: item.itemId, markdown: text, html },
@@ -187,18 +191,8 @@ export async function receiveCommentEnd(ctx: Context, tx: Tx, post: Post, itemId
     await endComment(ctx, tx, comment);
     tx.publish({ kind: 'comment', actorId: comment.authorId, guid: post.guid });
   }
-  const node = await commentsNodeOf(tx, post);
+  const node = await commentsNodeOf(tx, post.guid);
   if (!comment && node) await noteRetracted(tx, { ...node, itemId }, ctx.now());
-}
-
-async function commentsNodeOf(db: Db, post: Post): Promise<{ service: string; node: string } | null> {
-  const origin = await originOf(db, post.guid);
-  return origin?.commentsService && origin.commentsNode ? { service: origin.commentsService, node: origin.commentsNode } : null;
-}
-
-async function wasRetracted(db: Db, post: Post, itemId: string): Promise<boolean> {
-  const node = await commentsNodeOf(db, post);
-  return node !== null && isRetracted(db, { ...node, itemId });
 }
 
 /** At most COMMENT_MAX_BYTES of it. */

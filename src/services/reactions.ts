@@ -12,7 +12,7 @@ import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify } from './notifications.js';
-import { checkItemId, lockItems, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, writerKeys } from './threads.js';
+import { checkItemId, lockItems, recordUnder, requireFreeItem, requirePlace, requirePost, requireThread, wasRetracted, writerKeys } from './threads.js';
 
 /**
  * Likes a post that the person can see; of a reshare: its root. Once is enough: again changes nothing.
@@ -73,7 +73,7 @@ export async function likersOf(ctx: Context, viewer: Viewer, postGuid: Guid, lim
 
 /** A like that came from the nodes of a post from elsewhere, whose server has checked it. Nothing goes out; idempotent. */
 export async function receiveLike(ctx: Context, tx: Tx, post: Post, by: Actor, itemId: string | null, at: number): Promise<void> {
-  if (post.deletedAt !== null) return;
+  if (post.deletedAt !== null || (itemId !== null && (await wasRetracted(tx, post.guid, itemId)))) return;
   const item = itemId !== null && (await isTaken(tx, post.guid, itemId)) ? null : itemId;
   const createdAt = Math.max(0, Math.min(at, ctx.now()));
   if (await insertLike(tx, { postGuid: post.guid, actorId: by.id, itemId: item, createdAt })) tx.publish({ kind: 'like', actorId: by.id, guid: post.guid });

@@ -13,7 +13,7 @@ import { insertActivity } from '../store/ledger.js';
 import { removeNotificationsOf } from '../store/notifications.js';
 import { findDeletedPost, findVisiblePost, updatePost } from '../store/posts.js';
 import { findLikeOfItem, removeLikesOf } from '../store/reactions.js';
-import { originOf } from '../store/received.js';
+import { isRetracted, originOf } from '../store/received.js';
 import { setTags } from '../store/tags.js';
 import type { Context } from './context.js';
 import { type Destinations, leaveToDistribute } from './deliveries.js';
@@ -66,6 +66,18 @@ export async function requireFreeItem(db: Db, postGuid: Guid, itemId: string): P
 /** Until the end of the transaction nobody else gives an item id of this post to anybody. SQLite runs one transaction at a time anyway. */
 export async function lockItems(tx: Tx, postGuid: Guid): Promise<void> {
   if (tx.dialect === 'postgres') await tx.query('select 1 from posts where guid = ? for no key update', [postGuid]);
+}
+
+/** Was this item retracted at the server that keeps the post's comments? Then it does not come (back), in whatever order we hear of it. */
+export async function wasRetracted(db: Db, postGuid: Guid, itemId: string): Promise<boolean> {
+  const node = await commentsNodeOf(db, postGuid);
+  return node !== null && isRetracted(db, { ...node, itemId });
+}
+
+/** Where the comments on a post from elsewhere stand; null: nowhere, or here. */
+export async function commentsNodeOf(db: Db, postGuid: Guid): Promise<{ service: string; node: string } | null> {
+  const origin = await originOf(db, postGuid);
+  return origin?.commentsService && origin.commentsNode ? { service: origin.commentsService, node: origin.commentsNode } : null;
 }
 
 /** Runs a transaction once more when another one made the same thing in between (PostgreSQL): then it finds it. */

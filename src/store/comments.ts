@@ -93,6 +93,10 @@ export async function countVisibleComments(db: Db, viewer: Viewer, postGuid: Gui
   return (await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n ${IN_BOUNDS}`, boundParams(viewer, postGuid, bounds)))[0]!.n;
 }
 
+/** How many there are under a post, ends too, counted up to `limit`. */
+export const countStored = async (db: Db, postGuid: Guid, limit: number): Promise<number> =>
+  (await db.query<{ n: number }>('select count(*) as n from (select 1 from comments where post_guid = ? limit ?) c', [postGuid, limit]))[0]!.n;
+
 /** People of ours who have commented on the post, at most `limit`, the latest first. */
 export const localCommentersOf = async (db: Db, postGuid: Guid, limit: number): Promise<number[]> =>
   (

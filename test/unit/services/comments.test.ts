@@ -1,10 +1,11 @@
+import fc from 'fast-check';
 import type { Account } from '../../../src/domain/account.js';
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Outgoing, Protocol } from '../../../src/domain/protocol.js';
 import { blockPerson } from '../../../src/services/relationships.js';
 import { commentOn, countComments, deleteComment, editComment, findComment, findCommentByItem, listComments, receiveComment, receiveCommentEnd } from '../../../src/services/comments.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
-import { likePost } from '../../../src/services/reactions.js';
+import { likePost, likersOf, receiveLike, receiveUnlike } from '../../../src/services/reactions.js';
 import { insertOrigin } from '../../../src/store/received.js';
 import type { Store } from '../../../src/store/database.js';
 import type { LiveEvent } from '../../../src/store/notify.js';
@@ -263,6 +264,39 @@ describeStores((makeStore) => {
       expect(await texts(bob.actor, found.guid)).toHaveLength(1);
       expect(await ledger(found.guid)).toEqual([]);
     });
+  });
+
+  test('whatever order, and however often, its server tells it: the state in the end is the same (threats 16, 17)', async () => {
+    const juliet = await makeRemote(store, 'juliet@capulet.example');
+    const at = ctx.now();
+    type Step = { text: string; editedAt?: number } | 'retracted' | 'heart' | 'heart retracted';
+    const versions: Step[] = [{ text: 'one' }, { text: 'two', editedAt: at + 10 }, { text: 'three', editedAt: at + 20 }];
+    const tell = async (steps: Step[]) => {
+      const found = await makePost(store, romeo.id, { to: 'public' }, at, { tags: [] });
+      const node = { commentsService: 'comments.montague.example', commentsNode: `n${found.guid}` };
+      await store.transaction(async (tx) => {
+        await insertOrigin(tx, { ...{ postGuid: found.guid, protocol: 'xmpp', service: 'romeo@montague.example', node: 'n', itemId: found.guid, updatedAt: 1 }, ...node });
+        for (const step of steps) {
+          if (step === 'heart') await receiveLike(ctx, tx, found, juliet, 'h', at);
+          else if (step === 'heart retracted' || step === 'retracted') {
+            const itemId = step === 'retracted' ? 'c' : 'h';
+            await receiveCommentEnd(ctx, tx, found, itemId);
+            await receiveUnlike(ctx, tx, found, { itemId });
+          } else await receiveComment(ctx, tx, found, juliet, { itemId: 'c', createdAt: at, ...step });
+        }
+      });
+      return { texts: await texts(null, found.guid), likes: (await likersOf(ctx, 'anonymous', found.guid, 5)).count };
+    };
+    ctx.pass(1_000);
+    const shuffled = (steps: Step[]) => fc.shuffledSubarray([...steps, ...steps], { minLength: steps.length * 2 });
+    await fc.assert(
+      fc.asyncProperty(shuffled(versions), async (steps) => expect(await tell(steps)).toEqual({ texts: ['three'], likes: 0 })),
+      { numRuns: 15 },
+    );
+    await fc.assert(
+      fc.asyncProperty(shuffled([...versions, 'retracted', 'heart', 'heart retracted']), async (steps) => expect(await tell(steps)).toEqual({ texts: [], likes: 0 })),
+      { numRuns: 15 },
+    );
   });
 
   test('floods of comments are stopped, of one person and of one server', async () => {
