@@ -102,35 +102,44 @@ interface Bounds {
   newer?: Guid;
 }
 
-const WITHIN = (post: string) => `${post}.guid < ? and ${post}.guid > ? and ${post}.deleted_at is null`;
-const IN_BOUNDS = (post: string) => `${WITHIN(post)} and ${visibleSql(post, VIEWER)}`;
+const IN_BOUNDS = (post: string) => `${post}.guid < ? and ${post}.guid > ? and ${post}.deleted_at is null and ${visibleSql(post, VIEWER)}`;
 const bounds = ({ older, newer }: Bounds) => [older ?? TOP, newer ?? BOTTOM];
 
 /**
  * A page of several authors' posts, heads first (store.md "Reading the stream"): (a) each author's first visible post, the `limit`
- * first of those; (b) as many posts of each of these authors, the `limit` first of those; (c) their rows. So a page costs the same
- * however many posts there are. Whether the viewer may see anything of an author is asked once for each author.
+ * first of those; (b) as many posts of each of these authors, but none beyond the last of the heads when there are enough of them, the `limit`
+ * first of those; (c) their rows. So a page costs the same however many posts there are. Whether the viewer may see anything of an author is
+ * asked once for each author.
  * @param authors SQL for one column `id`
  */
 function headsFirst(dialect: Dialect, authors: string, order: 'asc' | 'desc'): string {
-  const first = (author: string) => `select q.guid from posts q where q.author_id = ${author} and ${WITHIN('q')} and ${audienceSql('q', VIEWER)} order by q.guid ${order}`;
+  const first = (author: string, within: string) =>
+    `select q.guid from posts q where q.author_id = ${author} and ${within} and q.deleted_at is null and ${audienceSql('q', VIEWER)} order by q.guid ${order}`;
+  // One bound on each side, so that both databases read the index between them; a guid cut short, or with a letter more, lets the last head itself in.
+  const [edge, inside] =
+    order === 'desc'
+      ? ['case when count(*) >= ? then substr(min(guid), 1, 31) else ? end', 'q.guid > (select bound from edge) and q.guid < ?']
+      : ["case when count(*) >= ? then max(guid) || 'g' else ? end", 'q.guid < (select bound from edge) and q.guid > ?'];
   const ofChosen =
     dialect === 'postgres'
-      ? `select p.guid from chosen c cross join lateral (${first('c.author_id')} limit ?) p`
-      : `select p.guid from chosen c cross join posts p where p.guid in (${first('c.author_id')} limit ?)`;
+      ? `select p.guid from chosen c cross join lateral (${first('c.author_id', inside)} limit ?) p`
+      : `select p.guid from chosen c cross join posts p where p.guid in (${first('c.author_id', inside)} limit ?)`;
   return `${WITH_VIEWER},
     authors(id) as (${authors}),
-    heads as materialized (select a.id as author_id, (${first('a.id')} limit 1) as guid from authors a where ${personVisibleSql('a.id', VIEWER)}),
-    chosen as materialized (select author_id from heads where guid is not null order by guid ${order} limit ?),
+    heads as materialized (select a.id as author_id, (${first('a.id', 'q.guid < ? and q.guid > ?')} limit 1) as guid from authors a where ${personVisibleSql('a.id', VIEWER)}),
+    chosen as materialized (select author_id, guid from heads where guid is not null order by guid ${order} limit ?),
+    edge(bound) as materialized (select ${edge} from chosen),
     page as (select guid from (${ofChosen}) found order by guid ${order} limit ?)
     select ${COLUMNS} from page join posts p on p.guid = page.guid order by p.guid ${order}`;
 }
 
 async function readHeadsFirst(db: Db, viewer: Viewer, authors: { sql: string; params: unknown[] }, page: Page): Promise<Post[]> {
-  const range = bounds(page);
-  const sql = headsFirst(db.dialect, authors.sql, page.direction === 'oldest-first' ? 'asc' : 'desc');
+  const [upper, lower] = bounds(page);
   const { limit } = page;
-  return toPosts(db, await db.query(sql, [viewerParam(viewer), ...authors.params, ...range, limit, ...range, limit, limit]));
+  const isAscending = page.direction === 'oldest-first';
+  const [far, near] = isAscending ? [upper, lower] : [lower, upper];
+  const sql = headsFirst(db.dialect, authors.sql, isAscending ? 'asc' : 'desc');
+  return toPosts(db, await db.query(sql, [viewerParam(viewer), ...authors.params, upper, lower, limit, limit, far, near, limit, limit]));
 }
 
 interface Page extends Bounds {
