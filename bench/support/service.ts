@@ -1,4 +1,4 @@
-// The built service in a process of its own (`dx serve`), and an author who posts through the form.
+// The built service in a process of its own (`dx serve`, or one role of it), and an author who posts through the form.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -24,8 +24,14 @@ export interface Service {
   destroy(): Promise<void>;
 }
 
-export async function startService(component: { domain: string; host: string; port: number; secret: string }, chatDomain: string, more: Record<string, string> = {}): Promise<Service> {
-  const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-bench-'));
+/** @param role of `dx`; processes of one installation share a state dir */
+export async function startService(
+  component: { domain: string; host: string; port: number; secret: string },
+  chatDomain: string,
+  more: Record<string, string> = {},
+  role: { command: 'serve' | 'web' | 'worker' | 'connector'; stateDir?: string } = { command: 'serve' },
+): Promise<Service> {
+  const stateDir = role.stateDir ?? mkdtempSync(path.join(tmpdir(), 'dx-bench-'));
   const port = await freePort();
   const env = {
     ...process.env,
@@ -49,9 +55,9 @@ export async function startService(component: { domain: string; host: string; po
     process: undefined as never,
     startedInMs: 0,
     residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.process.pid}/status`, 'utf8'))?.[1]) * 1024,
-    author: (username) => author(url, env, username),
+    author: (username) => author([url], env, username),
     async member(username, password) {
-      const { post } = await logIn(url, env, username, password);
+      const { post } = await logIn([url], env, username, password);
       return {
         async makeAppPassword(label) {
           const { status, body } = await post('/settings/app-passwords', { label });
@@ -63,7 +69,7 @@ export async function startService(component: { domain: string; host: string; po
     },
     async start() {
       const from = performance.now();
-      service.process = spawn(process.execPath, [MAIN, 'serve'], { env, cwd: stateDir, stdio: ['ignore', 'pipe', 'inherit'] });
+      service.process = spawn(process.execPath, [MAIN, role.command], { env, cwd: stateDir, stdio: ['ignore', 'pipe', 'inherit'] });
       await new Promise<void>((resolve, reject) => {
         service.process.stdout!.on('data', (chunk: Buffer) => chunk.toString().includes('is ready') && resolve());
         service.process.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
@@ -106,11 +112,12 @@ function ask(method: string, url: string, headers: Record<string, string> = {}, 
   });
 }
 
-/** A browser that is logged in, as far as posting forms goes. */
-async function logIn(url: string, env: NodeJS.ProcessEnv, username: string, password: string) {
+/** A browser that is logged in, as far as posting forms goes: requests go to these web processes in turn. */
+async function logIn(urls: string[], env: NodeJS.ProcessEnv, username: string, password: string) {
+  let turn = 0;
   const cookies = new Map<string, string>();
   const call = async (method: string, path_: string, form?: Record<string, string>): Promise<Answer> => {
-    const answer = await ask(method, url + path_, { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; '), host: new URL(env.DX_PUBLIC_URL!).host, origin: env.DX_PUBLIC_URL! }, form ? new URLSearchParams(form).toString() : '');
+    const answer = await ask(method, urls[turn++ % urls.length]! + path_, { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; '), host: new URL(env.DX_PUBLIC_URL!).host, origin: env.DX_PUBLIC_URL! }, form ? new URLSearchParams(form).toString() : '');
     for (const cookie of [answer.headers['set-cookie'] ?? []].flat()) {
       const [, key, value] = /^([^=]+)=([^;]*)/.exec(cookie)!;
       cookies.set(key!, value!);
@@ -124,15 +131,17 @@ async function logIn(url: string, env: NodeJS.ProcessEnv, username: string, pass
   return { post: (path_: string, form: Record<string, string>) => call('POST', path_, { csrf, ...form }) };
 }
 
-async function author(url: string, env: NodeJS.ProcessEnv, username: string) {
+/** Logs in at these web processes; posts go to all of them in turn. */
+export async function author(urls: string[], env: NodeJS.ProcessEnv, username: string) {
   const password = 'correct horse battery';
   execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'pipe'] });
-  const { post } = await logIn(url, env, username, password);
+  const { post } = await logIn(urls, env, username, password);
   return {
     jid: `${username}@${env.DX_DOMAIN}`,
-    async post(text: string) {
+    /** @param once the form's token: sent again, it is the same post */
+    async post(text: string, once?: string) {
       const sentAt = performance.now();
-      const answer = await post('/posts', { text, audience: 'public' });
+      const answer = await post('/posts', { text, audience: 'public', ...(once ? { once } : {}) });
       if (answer.status !== 303) throw new Error(`the post was answered ${answer.status}: ${answer.body.slice(0, 500)}`);
       return { sentAt, tookMs: performance.now() - sentAt, guid: String(answer.headers.location).split('/').pop()! };
     },

@@ -54,7 +54,7 @@ export interface Worker {
 }
 
 const PER_LANE = 5;
-const LEASE_MS = 60_000;
+export const LEASE_MS = 60_000;
 const STOP_MS = 8_000;
 /** What a handler gets to notice that it was aborted. */
 const ABORT_MS = 1_000;

@@ -26,7 +26,7 @@ export interface Tx extends Db {
 export interface Store extends Db {
   /**
    * Runs `work` whole or not at all. On SQLite one at a time. On PostgreSQL it runs again, at most three times, when another
-   * transaction or a lost connection undid it: so `work` touches nothing but `tx`, and no network. Not to be nested.
+   * transaction or a lost connection undid it, and once when a row of a key was there that it had not seen: so `work` touches nothing but `tx`, and no network. Not to be nested.
    * @param options.mayBeLost a power failure may undo it, as long as nothing durable came after it: for what is then simply done
    *   again. On SQLite this spares the wait for the disk; PostgreSQL takes no notice.
    * @throws DomainError unavailable, or what `work` throws

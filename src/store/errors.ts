@@ -32,7 +32,8 @@ const isFull = (error: unknown): boolean => /^(SQLITE_FULL|53100)/.test(codeOf(e
 /** The file may only be read, or PostgreSQL is a standby. */
 const isReadOnly = (error: unknown): boolean => /^(SQLITE_READONLY|25006)/.test(codeOf(error));
 
-const isDuplicate = (error: unknown): boolean => /^(23505|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/.test(codeOf(error));
+/** A row of that key exists already. */
+export const isDuplicate = (error: unknown): boolean => /^(23505|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/.test(codeOf(error));
 
 /**
  * A database error as the rest of the house knows it: `unavailable` when the same may succeed later (locked, disk full, read-only,

@@ -348,10 +348,10 @@ export const LEASE_ENDED = 'The worker ended, or hung, while this job ran.';
 /**
  * Frees what was claimed by workers that are no more. It counts as a failed attempt of the job that may have run, so that one
  * which kills its worker is given up in the end.
- * @param of this queue only, and leases that have not ended too: for the one process that may use the database, at its start
+ * @param of this queue only, and leases that have not ended too (`until`: those that end before, or then): for the one process that may use the database, at its start
  * @returns how many came back
  */
-export async function sweep(store: Store, now: number, of?: { queue: Queue }): Promise<number> {
+export async function sweep(store: Store, now: number, of?: { queue: Queue; until?: number }): Promise<number> {
   let count = 0;
   for (;;) {
     const some = await sweepSome(store, now, of);
@@ -360,9 +360,9 @@ export async function sweep(store: Store, now: number, of?: { queue: Queue }): P
   }
 }
 
-async function sweepSome(store: Store, now: number, of?: { queue: Queue }): Promise<number> {
-  const ended = of ? 'lease_until is not null and queue = ?' : 'lease_until <= ?';
-  const params = [of?.queue ?? now];
+async function sweepSome(store: Store, now: number, of?: { queue: Queue; until?: number }): Promise<number> {
+  const ended = of ? 'lease_until <= ? and queue = ?' : 'lease_until <= ?';
+  const params = of ? [of.until ?? Number.MAX_SAFE_INTEGER, of.queue] : [now];
   return store.transaction(async (tx) => {
     const lanes = await tx.query<{ queue: Queue; key: string }>(
       `select queue, key from lanes where ${ended} order by queue, key limit ${CHUNK} ${locking(tx, 'for update skip locked')}`,

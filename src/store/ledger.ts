@@ -65,6 +65,16 @@ export async function bounced(tx: Tx, of: Pick<Delivery, 'activityId' | 'protoco
   return rows.length > 0;
 }
 
+/** The oldest of an author's posts that are still on their way to a host, of those after `after`; null when none is. */
+export async function firstUnderway(db: Db, of: { actorId: number; protocol: ProtocolName; host: string; after: Guid }): Promise<Guid | null> {
+  const rows = await db.query<{ guid: Guid | null }>(
+    `select min(a.post_guid) as guid from activities a join deliveries d on d.activity_id = a.id
+     where a.actor_id = ? and a.id > ? and a.verb = 'post' and d.protocol = ? and d.host = ? and d.state = 'waiting'`,
+    [of.actorId, of.after, of.protocol, of.host],
+  );
+  return rows[0]!.guid;
+}
+
 /** The deliveries of all activities of a post, newest activity first. */
 export async function listDeliveries(db: Db, postGuid: Guid): Promise<Delivery[]> {
   const rows = await db.query(

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
 import type { Store } from './database.js';
-import { isConnectionLoss, isRolledBackByOthers, translateError } from './errors.js';
+import { isConnectionLoss, isDuplicate, isRolledBackByOthers, translateError } from './errors.js';
 import * as schema from './migrate.js';
 import { CHANNEL, PostgresNotifier } from './notify.js';
 import { schemas } from './schema/index.js';
@@ -82,12 +82,12 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
   }
 
   /** Tries again what failed for a reason that passes, as long as `isSafe` says that nothing was done. */
-  async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown) => boolean): Promise<T> {
+  async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown, attempt: number) => boolean): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();
       } catch (error) {
-        if (attempt === TRIES || !isSafe(error)) throw translateError(error);
+        if (attempt === TRIES || !isSafe(error, attempt)) throw translateError(error);
         log.debug({ err: error, attempt }, 'trying again');
         await pause(attempt);
       }
@@ -134,8 +134,9 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
               throw error;
             }
           }),
-        // A connection lost while committing leaves open whether it was done.
-        (error) => isRolledBackByOthers(error) || (isConnectionLoss(error) && !committing),
+        // A row that another transaction has just written is found the second time: a form that was sent twice makes one post. A connection lost
+        // while committing leaves open whether it was done.
+        (error, attempt) => isRolledBackByOthers(error) || (isDuplicate(error) && attempt === 1) || (isConnectionLoss(error) && !committing),
       );
     },
     migrate: () => migrating(() => schema.migrate(dataSource, 'all')),

@@ -1,10 +1,13 @@
-import { startWorker } from '../../jobs/worker.js';
+import { LEASE_MS, startWorker } from '../../jobs/worker.js';
 import type { Context } from '../../services/context.js';
 import { sweep } from '../../store/jobs.js';
 import { holdLease, type Lease } from '../../store/lease.js';
 import type { Xmpp } from '../../xmpp/index.js';
 import { workerOptions, xmppHandlers } from '../job-handlers.js';
 import type { Role } from './role.js';
+
+/** When we look again for what the last connector had claimed: its last statement may have been on its way to the database when it died. */
+const LOOK_AGAIN_MS = 5_000;
 
 /**
  * The one connection to the XMPP server: answers stanzas, and runs the jobs that need it. On PostgreSQL other processes may have the role
@@ -15,10 +18,18 @@ export function startConnector(ctx: Context, { connector, ...xmpp }: Xmpp): Role
   let lease: Lease | null = null;
   let stopping = false;
 
+  /** @param until leases that end before are of another process, which is at work no more */
+  const freeClaims = async (until: number): Promise<void> => {
+    if (stopping || !lease?.mayAct()) return;
+    await sweep(ctx.store, ctx.now(), { queue: 'xmpp', until }).catch((err) => ctx.log.warn({ err }, 'what the last connector left could not be taken over: it waits for its lease to end'));
+  };
+
   /** @param first another process may have been at work: what it had claimed is free now, and not only when its leases end */
   async function takeOver(first: boolean): Promise<void> {
     if (first) {
-      await sweep(ctx.store, ctx.now(), { queue: 'xmpp' }).catch((err) => ctx.log.warn({ err }, 'what the last connector left could not be taken over: it waits for its lease to end'));
+      const until = ctx.now() + LEASE_MS - 1; // ours end later
+      await freeClaims(until);
+      setTimeout(() => void freeClaims(until), LOOK_AGAIN_MS).unref();
     }
     if (!stopping && lease?.mayAct()) connector.start(lease.mayAct);
   }

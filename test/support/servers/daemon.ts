@@ -118,9 +118,9 @@ export class Daemon {
     }
   }
 
-  /** Asks the process to end (SIGTERM) and resolves when it has; kills it when it takes too long. */
-  async stop(withinMs = 10_000): Promise<void> {
-    this.#child?.kill('SIGTERM');
+  /** Asks the process to end and resolves when it has; kills it when it takes too long. */
+  async stop(withinMs = 10_000, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.#child?.kill(signal);
     const overdue = setTimeout(() => this.#child?.kill('SIGKILL'), withinMs);
     await this.#exited;
     clearTimeout(overdue);

@@ -86,11 +86,12 @@ export async function startPostgres(options: { fsync?: boolean } = {}): Promise<
   return {
     url,
     start,
-    stop: () => daemon.stop(),
+    // SIGINT ends connections, as Debian's unit does it; SIGTERM would wait for them.
+    stop: () => daemon.stop(10_000, 'SIGINT'),
     kill: () => daemon.kill(),
     async destroy() {
-      // SIGKILL to the postmaster would leave its children to end by themselves; SIGTERM waits for clients. SIGTERM first.
-      await daemon.stop(1_000);
+      // SIGKILL to the postmaster would leave its children to end by themselves.
+      await daemon.stop(1_000, 'SIGINT');
       await removeFolder(folder);
     },
   };
