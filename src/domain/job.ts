@@ -21,6 +21,10 @@ export interface JobPayloads {
   'send-link-code': { actorId: number; jid: string };
   /** xmpp: fetch, as someone of ours, what others said under a post from elsewhere, and hear of what comes. Lane: the post. */
   'fetch-comments': { actorId: number; postGuid: Guid };
+  /** xmpp: make the subscription to an own feed (bare JID) agree with whether it is a source of posts. Lane: the source. */
+  'follow-source': { actorId: number; jid: string };
+  /** xmpp: make the post that an item of a source has become agree with it. Lane: the source. */
+  'mirror-item': { actorId: number; jid: string; itemId: string };
   /** main: end the open sessions of a chat account at ejabberd. `at`: when it was decided, milliseconds UTC; `again`: for the second time. */
   'end-chat-sessions': { username: string; at: number; again?: true };
   /** main: mail notifications (their ids) to the account they are for: one at once, or those of a digest. */

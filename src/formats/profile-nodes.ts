@@ -16,19 +16,18 @@ export function decodeNick(payload: Element): string {
   return payload.getText().trim();
 }
 
-/** A picture as XEP-0084 §4.2 tells of it. `id`: SHA-1 of its bytes, small hex; `url`: where it is for those who read it over HTTP. */
+/** A picture as XEP-0084 §4.2 tells of it, whose bytes are the item of that id. `id`: SHA-1 of the bytes, small hex. */
 export interface AvatarInfo {
   id: string;
   mime: string;
   bytes: number;
   width: number;
   height: number;
-  url: string;
 }
 
 /** Empty metadata say that there is no picture. */
 export const encodeAvatarMetadata = (info: AvatarInfo | null): Element =>
-  xml('metadata', { xmlns: NS.AVATAR_METADATA }, info && xml('info', { id: info.id, type: info.mime, bytes: info.bytes, width: info.width, height: info.height, url: info.url }));
+  xml('metadata', { xmlns: NS.AVATAR_METADATA }, info && xml('info', { id: info.id, type: info.mime, bytes: info.bytes, width: info.width, height: info.height }));
 
 export const encodeAvatarData = (bytes: Buffer): Element => xml('data', { xmlns: NS.AVATAR_DATA }, bytes.toString('base64'));
 
@@ -49,4 +48,16 @@ export function decodeAvatarData(payload: Element): Buffer {
 export function decodeHasAvatar(payload: Element): boolean {
   if (!payload.is('metadata', NS.AVATAR_METADATA)) throw new DomainError('invalid', 'These are no avatar metadata.');
   return payload.getChild('info', NS.AVATAR_METADATA) !== undefined;
+}
+
+/**
+ * The picture that someone elsewhere publishes as a PEP item; one that is only somewhere on the web is not fetched.
+ * @returns null: they have none
+ * @throws DomainError invalid
+ */
+export function decodeAvatarMetadata(payload: Element): { id: string; bytes: number } | null {
+  if (!payload.is('metadata', NS.AVATAR_METADATA)) throw new DomainError('invalid', 'These are no avatar metadata.');
+  const infos = payload.getChildren('info', NS.AVATAR_METADATA).filter(({ attrs }) => !attrs.url && /^[0-9a-f]{40}$/i.test(attrs.id ?? ''));
+  const info = infos.find(({ attrs }) => attrs.type === 'image/png') ?? infos[0];
+  return info ? { id: info.attrs.id!.toLowerCase(), bytes: Number(info.attrs.bytes) || 0 } : null;
 }

@@ -4,6 +4,7 @@ import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { addJobs } from '../store/jobs.js';
 import { deleteOwnerAddress, findLinkedOwner, findOwnerAddress, listOwnerAddresses, type OwnerAddress, saveOwnerAddress } from '../store/owner-addresses.js';
+import { findSource } from '../store/sources.js';
 import type { Context } from './context.js';
 import { takeLimits } from './limits.js';
 import { parseAddress } from './relationships.js';
@@ -105,6 +106,8 @@ export async function linkCodeBounced(ctx: Context, actorId: number, jid: string
 /** From now on the address is a stranger's. @throws DomainError not-found */
 export async function unlinkAddress(ctx: Context, account: Account, jid: string): Promise<void> {
   await ctx.store.transaction(async (tx) => {
+    const wasSource = (await findSource(tx, jid))?.actorId === account.actorId;
     if (!(await deleteOwnerAddress(tx, account.actorId, jid))) throw new DomainError('not-found', 'This address is not linked.');
+    if (wasSource) await addJobs(tx, [{ kind: 'follow-source', payload: { actorId: account.actorId, jid }, queue: 'xmpp', lane: `source:${jid}` }]); // which ends it
   });
 }

@@ -20,6 +20,7 @@ import { pubsubHandlers } from './pubsub/stanzas.js';
 import { RemoteComments } from './remote-comments.js';
 import { RemoteNodes } from './remote-nodes.js';
 import { smallHandlers } from './small-requests.js';
+import { Sources } from './sources.js';
 import type { Transport } from './transport.js';
 
 export type { Connector } from './connector.js';
@@ -38,6 +39,8 @@ export interface Xmpp {
     'fetch-feed': (job: JobOf<'fetch-feed'>) => Promise<void>;
     'fetch-comments': (job: JobOf<'fetch-comments'>) => Promise<void>;
     'send-link-code': (job: JobOf<'send-link-code'>) => Promise<void>;
+    'follow-source': (job: JobOf<'follow-source'>) => Promise<void>;
+    'mirror-item': (job: JobOf<'mirror-item'>) => Promise<void>;
   };
 }
 
@@ -61,6 +64,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   inbound.read(remoteComments);
   const presence = new Presence(ctx, { transport, known, interests, warmUp, feeds, following: inbound.following });
 
+  const sources = new Sources(ctx, { asking: inbound.asking, access: inbound.access, following: inbound.following, isOnline: () => transport.online });
+  inbound.read(sources);
   const linking = new Linking(ctx, transport);
 
   const requests = Object.entries({ ...pubsubHandlers(ctx), ...discoHandlers(ctx), ...smallHandlers(ctx) });
@@ -90,7 +95,10 @@ export function assemble(ctx: Context, transport: Transport): Parts {
     on: {
       online: () => {
         void presence.rejoin().catch((error) => ctx.log.error({ err: error }, 'could not ask who is online'));
-        inbound.online();
+        void sources
+          .load()
+          .then(() => inbound.online())
+          .catch((error) => ctx.log.error({ err: error }, 'could not read which feeds are sources'));
       },
       offline: () => {
         presence.lost();
@@ -110,6 +118,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
       'fetch-feed': (job) => inbound.following.run(job.payload),
       'fetch-comments': (job) => remoteComments.run(job.payload),
       'send-link-code': (job) => linking.send(job.payload),
+      'follow-source': (job) => sources.follow(job.payload),
+      'mirror-item': (job) => sources.mirror(job.payload),
     },
   };
 }

@@ -6,12 +6,14 @@ import { SettingsPage } from './settings.js';
 
 interface Props {
   addresses: OwnerAddressView[];
+  /** Those whose own feed becomes posts. */
+  sources: string[];
   notice?: string | undefined;
   faults?: Faults;
 }
 
 /** The chat addresses that speak for the account. */
-export function AddressesPage({ addresses, notice, faults }: Props) {
+export function AddressesPage({ addresses, sources, notice, faults }: Props) {
   const { t } = useVisit();
   const words = t.addresses;
   return (
@@ -24,9 +26,17 @@ export function AddressesPage({ addresses, notice, faults }: Props) {
             <li key={one.jid}>
               <div class="people__who">
                 <strong>{one.jid}</strong>
+                {sources.includes(one.jid) && <p class="small">{words.isSource}</p>}
                 <p class="small quiet">{one.error && one.state === 'asked' ? words.failed(one.error) : words.states[one.state]}</p>
               </div>
               <div class="people__acts">
+                {(one.state === 'chat' || one.state === 'linked') && (
+                  <PostForm action="/settings/addresses/source">
+                    <input type="hidden" name="address" value={one.jid} />
+                    <input type="hidden" name="on" value={sources.includes(one.jid) ? 'no' : 'yes'} />
+                    <button class="btn">{sources.includes(one.jid) ? words.sourceOff : words.sourceOn}</button>
+                  </PostForm>
+                )}
                 {(one.state === 'expired' || (one.state === 'asked' && one.error)) && (
                   <PostForm action="/settings/addresses">
                     <input type="hidden" name="address" value={one.jid} />
@@ -46,6 +56,7 @@ export function AddressesPage({ addresses, notice, faults }: Props) {
             </li>
           ))}
         </ul>
+        <p class="small quiet">{words.sourceHelp}</p>
       </section>
       <section class="sheet" aria-labelledby="h-link">
         <h2 id="h-link">{words.link}</h2>

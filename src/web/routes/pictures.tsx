@@ -71,7 +71,8 @@ export function pictureRoutes(ctx: Context): express.Router {
 
   router.post('/settings/pictures/remove', async (req, res) => {
     const { account } = memberOf(res);
-    await removePicture(ctx, account, kindForm.parse(req.body).kind);
+    const faults = await submit(req, kindForm, ({ kind }) => removePicture(ctx, account, kind));
+    if (faults) return sendPage(res, <ProfilePage faults={faults} />, { status: faults.status });
     res.redirect(303, '/settings/profile?done=saved');
   });
 

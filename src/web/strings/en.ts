@@ -653,6 +653,13 @@ export const en = {
     send: 'Send the code',
     asked: 'The code is on its way. Answer it from that address.',
     removed: 'This address no longer speaks for you.',
+    sourceOn: 'Take its posts',
+    sourceOff: 'Take no more posts',
+    isSource: 'What you publish there becomes your post here.',
+    sourceHelp:
+      'If you write in a social chat app like Movim or Libervia, under the chat address itself, we can follow that feed: each public post from then on becomes your post here, with edits and deletions. Your chat app may ask you to allow us.',
+    sourceIsOn: 'From now on your public posts there become posts here.',
+    sourceIsOff: 'Nothing more is taken from there. What was taken stays.',
   },
 
   appPasswords: {

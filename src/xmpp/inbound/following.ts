@@ -114,6 +114,37 @@ export class Following {
     }
   }
 
+  /**
+   * An own feed of hers that is a source (services/sources.ts): subscribed like anybody's.
+   * @throws DeliveryError
+   */
+  async followSource(actor: Actor, service: string): Promise<void> {
+    const address = { service, node: NS.MICROBLOG };
+    try {
+      let feed = await findFeed(this.ctx.store, actor.id, address);
+      if (feed?.personId !== actor.id) {
+        feed = { actorId: actor.id, ...address, personId: actor.id, state: 'asked', subid: null, caughtUpAt: null };
+        const begun = feed;
+        await this.ctx.store.transaction((tx) => saveFeed(tx, begun));
+      }
+      const standing = await this.#subscribe(actor, feed);
+      if (standing) await this.catchUp(actor, standing);
+    } catch (error) {
+      throw asDeliveryError(error, this.parts.isOnline());
+    }
+  }
+
+  /** It is a source no longer. @throws DeliveryError */
+  async leaveSource(actor: Actor, service: string): Promise<void> {
+    const feed = await findFeed(this.ctx.store, actor.id, { service, node: NS.MICROBLOG });
+    if (feed?.personId !== actor.id) return;
+    try {
+      await this.#end(actor, [feed]);
+    } catch (error) {
+      throw asDeliveryError(error, this.parts.isOnline());
+    }
+  }
+
   /** Written before it is asked for: its first events may come before the answer. */
   async #begin(actor: Actor, person: Actor): Promise<FollowedFeed | null> {
     const service = (await chatAddressesOf(this.ctx.store, person.id))[0];

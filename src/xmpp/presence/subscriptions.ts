@@ -12,6 +12,7 @@ import { findActor, findActors, findLocalActor } from '../../store/actors.js';
 import type { Tx } from '../../store/database.js';
 import { addJobs } from '../../store/jobs.js';
 import { findRelationship } from '../../store/relationships.js';
+import { sourcesOf } from '../../store/sources.js';
 import { findLeg, legsOf, listLegs, type PresenceLeg, saveLeg } from '../../store/xmpp.js';
 import { type Element, xml } from '../../xml.js';
 import { componentJidOf, hostOf, type Jid } from '../addresses.js';
@@ -203,11 +204,14 @@ export class Presence {
         const address = (await chatAddressesOf(ctx.store, otherId))[0];
         if (address) legs.push(emptyLeg(actorId, address, otherId));
       }
+      // An owner address follows by itself; we follow it when its own feed is a source of posts.
+      const sources = new Set(isOwner ? (await sourcesOf(ctx.store, actorId)).map(({ jid }) => jid) : []);
+      for (const jid of sources) if (!legs.some((leg) => leg.jid === jid)) legs.push(emptyLeg(actorId, jid, otherId));
       let accepted = false;
       let sentAny = false;
       const changed: PresenceLeg[] = [];
       for (const leg of legs) {
-        const step = reconcile(leg, decisions);
+        const step = reconcile(leg, sources.has(leg.jid) ? { ...decisions, following: 'asked' } : decisions);
         this.#send(this.#jidOf(actor), leg.jid, step.send);
         accepted ||= step.event === 'accepted';
         sentAny ||= step.send.length > 0;
@@ -259,6 +263,8 @@ export class Presence {
         const actor = actors.get(leg.actorId);
         if (!actor) continue;
         this.#send(this.#jidOf(actor), leg.jid, presenceFor(leg));
+        // The answer may have been lost while we were away; who has given it gives it again (RFC 6121 §3.1.3).
+        if (leg.outbound === 'asked') this.#send(this.#jidOf(actor), leg.jid, ['subscribe']);
         if (leg.outbound !== 'on') continue;
         warmUp.probed(actor.username, leg.jid);
         transport.send(xml('presence', { type: 'probe', from: this.#jidOf(actor), to: leg.jid }));

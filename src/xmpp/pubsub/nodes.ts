@@ -57,7 +57,7 @@ export const encodePost = async (ctx: Context, node: FeedNodeName, view: Shown):
 const pictureUrl = (ctx: Context, id: string): string => `${ctx.config.publicUrl}/media/${id}`;
 
 /** The picture that an actor shows, with its bytes; null: none, or its file is gone. */
-export async function pictureOf(ctx: Context, { profile }: Actor): Promise<(AvatarInfo & { data: Buffer }) | null> {
+export async function pictureOf(ctx: Context, { profile }: Actor): Promise<(AvatarInfo & { url: string; data: Buffer }) | null> {
   const found = profile.avatar === null ? null : await readPicture(ctx, profile.avatar);
   return found && { ...found.media, url: pictureUrl(ctx, found.media.id), data: found.bytes };
 }

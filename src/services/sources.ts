@@ -1,0 +1,59 @@
+// An owner address whose own PEP feed becomes posts of the account: what alice publishes in Movim or Libervia to her own address appears here, too.
+import { createHash } from 'node:crypto';
+import type { Account } from '../domain/account.js';
+import { DomainError } from '../domain/errors.js';
+import type { NewJob } from '../domain/job.js';
+import type { Post } from '../domain/post.js';
+import type { Db } from '../store/database.js';
+import { findPostByOnce } from '../store/posts.js';
+import { addJobs } from '../store/jobs.js';
+import { deleteSource, findSource, saveSource, sourcesOf } from '../store/sources.js';
+import type { Context } from './context.js';
+import { ownerAddressesOf } from './owner-addresses.js';
+import { deletePost, editPost, publishPost } from './publish.js';
+
+/** What makes the subscriptions on the wire agree with what was switched. */
+export const followSourceJobs = (actorId: number, jid: string): NewJob[] => [
+  { kind: 'follow-source', payload: { actorId, jid }, queue: 'xmpp', lane: `source:${jid}` },
+  { kind: 'reconcile-presence', payload: { actorId, otherId: actorId }, queue: 'xmpp', lane: `presence:${actorId}:${actorId}` },
+];
+
+/** The bare JIDs whose feeds become posts of the account. */
+export const listSourcesOf = async (ctx: Context, account: Account): Promise<string[]> => (await sourcesOf(ctx.store, account.actorId)).map(({ jid }) => jid);
+
+/**
+ * Switches an own address as a source on or off. On: public posts from now on, with their edits and retractions; what is there already stays there.
+ * @param jid bare
+ * @throws DomainError not-found: it does not speak for the account
+ */
+export async function setSource(ctx: Context, account: Account, jid: string, on: boolean): Promise<void> {
+  if (on && !(await ownerAddressesOf(ctx, account)).some((one) => one.jid === jid && (one.state === 'chat' || one.state === 'linked'))) {
+    throw new DomainError('not-found', 'This address does not speak for you.');
+  }
+  await ctx.store.transaction(async (tx) => {
+    if (on && (await findSource(tx, jid))?.actorId === account.actorId) return;
+    if (on) await saveSource(tx, { jid, actorId: account.actorId, since: ctx.now() });
+    else if (!(await deleteSource(tx, account.actorId, jid))) return;
+    await addJobs(tx, followSourceJobs(account.actorId, jid));
+  });
+}
+
+/** An item of a source is one post, by the token that also keeps forms from being sent twice; forms' tokens never begin like this. */
+const onceOf = (jid: string, itemId: string): string => `source:${createHash('sha256').update(`${jid}\0${itemId}`).digest('base64url')}`;
+
+/** The post that an item has become; tombstones too. */
+export const findMirrored = (db: Db, actorId: number, jid: string, itemId: string): Promise<Post | null> => findPostByOnce(db, actorId, onceOf(jid, itemId));
+
+/**
+ * Makes the post of an item agree with it. What was deleted here does not come back.
+ * @param text Markdown; null: the item is gone, or is no public post
+ * @throws DomainError as publishing does
+ */
+export async function mirrorItem(ctx: Context, account: Account, jid: string, itemId: string, text: string | null): Promise<void> {
+  const post = await findMirrored(ctx.store, account.actorId, jid, itemId);
+  if (post?.deletedAt) return;
+  if (text === null) {
+    if (post) await deletePost(ctx, account, post.guid);
+  } else if (post) await editPost(ctx, account, post.guid, text);
+  else await publishPost(ctx, account, { text, audience: { to: 'public' }, once: onceOf(jid, itemId) });
+}

@@ -1,0 +1,56 @@
+// "Write from one's own XMPP client's own PEP": an owner address' feed becomes posts here, on real servers.
+import { setSource } from '../../src/services/sources.js';
+import { actorOf, homeStream, listPostsBy } from '../../src/services/stream.js';
+import { MICROBLOG, pubsub } from '../support/follow.js';
+import { SERVERS } from '../support/servers/index.js';
+import { openScene } from '../support/xmpp-scene.js';
+
+const entry = (title: string, more = '') => `<entry xmlns='http://www.w3.org/2005/Atom'><title>${title}</title><updated>${new Date().toISOString()}</updated>${more}</entry>`;
+const OPEN = `<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>open</value></field><field var='pubsub#persist_items'><value>true</value></field></x></publish-options>`;
+
+const field = (name: string, value: string) => `<field var='pubsub#${name}'><value>${value}</value></field>`;
+const CONFIGURATION = `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#node_config</value></field>${field('access_model', 'open')}${field('persist_items', '1')}${field('max_items', '100')}${field('presence_based_delivery', '0')}</x>`;
+
+describe.each(SERVERS)('on %s', (name) => {
+  const scene = openScene(name);
+
+  test('what alice publishes, edits and retracts at her own chat address does the same here, once', async () => {
+    const { account, owner } = await scene.author();
+    const me = owner.jid.split('/')[0]!;
+    const { ctx } = scene.app;
+    const author = await actorOf(ctx, account);
+    const texts = async () => (await listPostsBy(ctx, 'anonymous', author, { limit: 10 })).map(({ post }) => post.markdown);
+    /** Resolves when her public posts read like this. */
+    const become = async (expected: string[]) => {
+      const heard = () => new Promise<void>((resolve) => {
+        const stop = ctx.store.notify.onEvent(() => (stop(), resolve()));
+      });
+      for (;;) {
+        const next = heard();
+        if (JSON.stringify(await texts()) === JSON.stringify(expected)) return;
+        await next;
+      }
+    };
+    // The node is there, and open, before anybody subscribes.
+    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='before'>${entry('Before', '<published>2020-01-01T00:00:00Z</published>')}</item></publish>${OPEN}`));
+    // ejabberd keeps one item, takes max_items from its owner's configuration alone, and tells of retractions only subscribers whose presence does not count.
+    if (name === 'ejabberd') await owner.request(pubsub('set', me, `<configure node='${MICROBLOG}'>${CONFIGURATION}</configure>`, '#owner'));
+    await setSource(ctx, account, me, true);
+    const asked = await owner.receives((stanza) => stanza.is('presence') && stanza.attrs.type === 'subscribe' && stanza.attrs.from === account.jid, 'the wish to follow');
+    owner.send(`<presence type='subscribed' to='${asked.attrs.from}'/>`);
+    await scene.app.idle();
+
+    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='one-item'>${entry('From my own feed')}</item></publish>`));
+    await become(['From my own feed']);
+    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='one-item'>${entry('Said better')}</item></publish>`));
+    await become(['Said better']);
+    await owner.request(pubsub('set', me, `<retract node='${MICROBLOG}' notify='true'><item id='one-item'/></retract>`));
+    await become([]);
+
+    await setSource(ctx, account, me, false);
+    await scene.app.idle();
+    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='later'>${entry('After')}</item></publish>`));
+    await scene.quiet(owner, account.jid);
+    expect(await homeStream(ctx, account, { limit: 5 })).toEqual([]);
+  });
+});
