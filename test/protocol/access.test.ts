@@ -4,9 +4,15 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Account } from '../../src/domain/account.js';
 import type { Post } from '../../src/domain/post.js';
+import { attachmentsNode, SUMMARY_NODE } from '../../src/formats/attachments.js';
+import { commentsNode } from '../../src/formats/namespaces.js';
+import { commentOn } from '../../src/services/comments.js';
+import { likePost, unlikePost } from '../../src/services/reactions.js';
+import { actorOf } from '../../src/services/stream.js';
 import { upsertRemoteActor } from '../../src/store/actors.js';
-import { upsertSubscription } from '../../src/store/xmpp.js';
+import { findSubscriptions, upsertSubscription } from '../../src/store/xmpp.js';
 import { discoHandlers } from '../../src/xmpp/disco.js';
+import { POST_NODE_TRAITS } from '../../src/xmpp/pubsub/post-nodes.js';
 import { FEED_NODES, PROFILE_NODES } from '../../src/xmpp/pubsub/rules.js';
 import { pubsubHandlers } from '../../src/xmpp/pubsub/stanzas.js';
 import { smallHandlers } from '../../src/xmpp/small-requests.js';
@@ -42,6 +48,45 @@ const REQUESTS: Record<string, Ask> = {
   'Activity Streams node, list': (client, to) => client.request(items(to, { node: STREAMS })),
   'Activity Streams node, page': (client, to) => client.request(items(to, { node: STREAMS, set: '<max>10</max>' })),
   'Activity Streams node, by id': (client, to, posts) => client.request(items(to, { node: STREAMS, ids: ids(posts) })),
+  'summary node, list': (client, to) => client.request(items(to, { node: SUMMARY_NODE })),
+  'summary node, page': (client, to) => client.request(items(to, { node: SUMMARY_NODE, set: '<max>10</max>' })),
+  'summary node, by id': (client, to, posts) => client.request(items(to, { node: SUMMARY_NODE, ids: ids(posts) })),
+  'disco#items of the summary node': (client, to) => client.request(disco('items', to, SUMMARY_NODE)),
+};
+
+const disco = (kind: 'info' | 'items', to: string, node: string, inside = '') => `<iq type='get' to='${to}'><query xmlns='http://jabber.org/protocol/disco#${kind}' node='${node}'>${inside}</query></iq>`;
+const attached = (to: string, guid: string) => attachmentsNode(to, MICROBLOG, guid);
+
+/** Every request to a node of one post. All but `disco#info` show what stands under it. */
+const POST_NODE_REQUESTS: Record<string, (client: TestClient, to: string, guid: string) => Promise<Element>> = {
+  'comments, list': (client, to, guid) => client.request(items(to, { node: commentsNode(guid) })),
+  'comments, list with max_items': (client, to, guid) => client.request(pubsub('get', to, `<items node='${commentsNode(guid)}' max_items='500'/>`)),
+  'comments, newest page': (client, to, guid) => client.request(items(to, { node: commentsNode(guid), set: '<max>10</max>' })),
+  'comments, oldest page': (client, to, guid) => client.request(items(to, { node: commentsNode(guid), set: '<max>10</max><before/>' })),
+  'comments, page by index': (client, to, guid) => client.request(items(to, { node: commentsNode(guid), set: '<max>10</max><index>0</index>' })),
+  'comments by id': (client, to, guid) => client.request(items(to, { node: commentsNode(guid), ids: ['remark', 'heart-1', 'none'] })),
+  'comments under the name that Movim asks for': (client, to, guid) => client.request(items(to, { node: encodeURIComponent(commentsNode(guid)) })),
+  'disco#items of comments': (client, to, guid) => client.request(disco('items', to, commentsNode(guid))),
+  'disco#items of comments, a page': (client, to, guid) => client.request(disco('items', to, commentsNode(guid), rsm('<max>10</max>'))),
+  'disco#info of comments': (client, to, guid) => client.request(disco('info', to, commentsNode(guid))),
+  'attachments, list': (client, to, guid) => client.request(items(to, { node: attached(to, guid) })),
+  'attachments, page': (client, to, guid) => client.request(items(to, { node: attached(to, guid), set: '<max>10</max>' })),
+  'attachments by id': (client, to, guid) => client.request(items(to, { node: attached(to, guid), ids: [to] })),
+  'disco#items of attachments': (client, to, guid) => client.request(disco('items', to, attached(to, guid))),
+  'disco#info of attachments': (client, to, guid) => client.request(disco('info', to, attached(to, guid))),
+};
+/** Requests that change something, and so come last: whoever may not see the post is told as if there were none. */
+const POST_NODE_CHANGES: Record<string, (client: TestClient, to: string, guid: string) => Promise<Element>> = {
+  comment: (client, to, guid) => client.request(pubsub('set', to, `<publish node='${commentsNode(guid)}'><item id='${client.bareJid}'><entry xmlns='http://www.w3.org/2005/Atom'><title>me, too</title></entry></item></publish>`)),
+  'comment over another’s': (client, to, guid) => client.request(pubsub('set', to, `<publish node='${commentsNode(guid)}'><item id='remark'><entry xmlns='http://www.w3.org/2005/Atom'><title>mine</title></entry></item></publish>`)),
+  'like with a heart': (client, to, guid) => client.request(pubsub('set', to, `<publish node='${commentsNode(guid)}'><item id='♥${client.bareJid}'><entry xmlns='http://www.w3.org/2005/Atom'><title>♥</title></entry></item></publish>`)),
+  attach: (client, to, guid) => client.request(pubsub('set', to, `<publish node='${attached(to, guid)}'><item id='${client.bareJid}'><attachments xmlns='urn:xmpp:pubsub-attachments:1'><noticed/></attachments></item></publish>`)),
+  'retract another’s comment': (client, to, guid) => client.request(pubsub('set', to, `<retract node='${commentsNode(guid)}'><item id='remark'/></retract>`)),
+  'retract another’s like': (client, to, guid) => client.request(pubsub('set', to, `<retract node='${attached(to, guid)}'><item id='${to}'/></retract>`)),
+  subscribe: (client, to, guid) => client.request(pubsub('set', to, `<subscribe node='${commentsNode(guid)}' jid='${client.bareJid}'/>`)),
+  'subscribe to attachments': (client, to, guid) => client.request(pubsub('set', to, `<subscribe node='${attached(to, guid)}' jid='${client.bareJid}'/>`)),
+  'see one’s subscriptions': (client, to, guid) => client.request(pubsub('get', to, `<subscriptions node='${commentsNode(guid)}'/>`)),
+  configure: (client, to, guid) => client.request(pubsub('get', to, `<configure node='${commentsNode(guid)}'/>`, '#owner')),
 };
 /** The pubsub verbs that these are, and the two events below; all others tell nothing of a post. */
 const SHOWS_POSTS = ['get items'];
@@ -139,6 +184,37 @@ describe.each(SERVERS)('on %s', (name) => {
     expect(index).toBe(SEEN[viewer].length === 0 ? undefined : String(SEEN[viewer].length - 1));
   });
 
+  describe('nodes of a post', () => {
+    beforeAll(async () => {
+      const author = await actorOf(app.ctx, alice);
+      for (const audience of AUDIENCES) {
+        await commentOn(app.ctx, author, posts[audience].guid, { text: `a remark on ${posts[audience].title}`, itemId: 'remark' });
+        await likePost(app.ctx, author, posts[audience].guid, { itemId: 'heart-1' });
+      }
+    });
+    const same = async (request: (client: TestClient, to: string, guid: string) => Promise<Element>, viewer: ViewerName, audience: AudienceName) => {
+      const [hidden, absent] = await Promise.all([posts[audience].guid, UNKNOWN].map(async (guid) => plain(await tried(request(clients[viewer], alice.jid, guid))).replaceAll(guid, 'GUID')));
+      expect(hidden).toBe(absent);
+      expect(hidden).toContain("type='error'".replaceAll("'", '"'));
+      expect(hidden).not.toContain('remark on');
+    };
+
+    describe.each(Object.keys(POST_NODE_REQUESTS))('%s', (request) => {
+      test.each(CELLS)('$viewer, post for $audience: $sees', async ({ viewer, audience, sees }) => {
+        const ask = POST_NODE_REQUESTS[request]!;
+        if (!sees) return same(ask, viewer, audience);
+        const answer = await ask(clients[viewer], alice.jid, posts[audience].guid);
+        if (!request.startsWith('disco#info')) expect(String(answer)).toMatch(/remark|noticed|name=/);
+      });
+    });
+
+    test.each(Object.keys(POST_NODE_CHANGES))('%s: who may not see the post is answered as if there were none', async (request) => {
+      for (const { viewer, audience } of CELLS.filter(({ sees }) => !sees)) await same(POST_NODE_CHANGES[request]!, viewer, audience);
+      expect(await app.ctx.store.query("select item_id from comments where item_id <> 'remark'")).toEqual([]);
+      expect(await app.ctx.store.query('select actor_id from likes where actor_id <> ?', [alice.actorId])).toEqual([]);
+    });
+  });
+
   describe('a post that may not be seen is like one that does not exist', () => {
     /** Every request that names an item. */
     const NAMED: Record<string, (client: TestClient, guid: string) => Promise<Element>> = {
@@ -227,12 +303,32 @@ describe.each(SERVERS)('on %s', (name) => {
         for (const viewer of VIEWERS) expect(heard[viewer]).toHaveLength(2 * SEEN[viewer].length);
       });
 
+      test('of what is said and liked under a post', async () => {
+        const nodes = [SUMMARY_NODE, ...AUDIENCES.flatMap((audience) => [commentsNode(posts[audience].guid), attached(alice.jid, posts[audience].guid)])];
+        await app.ctx.store.transaction(async (tx) => {
+          const followers = await findSubscriptions(tx, { actorId: alice.actorId, node: MICROBLOG });
+          for (const one of followers) for (const node of nodes) await upsertSubscription(tx, { ...one, node });
+        });
+        const author = await actorOf(app.ctx, alice);
+        const each = (act: (guid: string) => Promise<unknown>) => during(async () => {
+          for (const audience of AUDIENCES) await act(posts[audience].guid);
+        });
+        const commented = await each((guid) => commentOn(app.ctx, author, guid, { text: `changed ${guid}`, itemId: 'remark' }));
+        expect(seenBy(commented, VIEWERS)).toEqual(table(VIEWERS));
+        for (const viewer of VIEWERS) expect(commented[viewer]).toHaveLength(SEEN[viewer].length);
+        // Its end in comments, attachments and summary.
+        const unliked = await each((guid) => unlikePost(app.ctx, author, guid));
+        expect(seenBy(unliked, VIEWERS)).toEqual(table(VIEWERS));
+        for (const viewer of VIEWERS) expect(unliked[viewer]).toHaveLength(3 * SEEN[viewer].length);
+      });
+
       test('of an end, and afterwards nobody sees the post by any path', async () => {
         const heard = await during(() => AUDIENCES.reduce((before, audience) => before.then(() => app.deletes(alice, posts[audience].guid)), Promise.resolve()));
         expect(seenBy(heard, VIEWERS)).toEqual(table(VIEWERS));
         expect(Object.values(heard).flat().join('')).not.toContain('a post for');
         for (const viewer of VIEWERS) {
           for (const ask of Object.values(REQUESTS)) expect(shown(await tried(ask(clients[viewer], alice.jid, posts)))).toEqual([]);
+          for (const ask of Object.values(POST_NODE_REQUESTS)) for (const audience of AUDIENCES) expect((await tried(ask(clients[viewer], alice.jid, posts[audience].guid))).attrs.type).toBe('error');
         }
       });
     });
@@ -255,6 +351,11 @@ describe('the matrix is whole', () => {
     await stop();
     expect(table.filter((request) => !OTHER_REQUESTS.includes(request) && !/^[gs]et \{http:\/\/jabber.org\/protocol\/pubsub(#owner)?\}pubsub$/.test(request))).toEqual([]);
     expect([...source('index.ts').matchAll(/\.\.\.(\w+)\(ctx\)/g)].map((match) => match[1])).toEqual(['pubsubHandlers', 'discoHandlers', 'smallHandlers']);
+  });
+
+  test('every kind of node of a post is listed', () => {
+    expect(Object.keys(POST_NODE_TRAITS).sort()).toEqual(['attachments', 'comments', 'summary']);
+    for (const kind of Object.keys(POST_NODE_TRAITS)) expect([...Object.keys(REQUESTS), ...Object.keys(POST_NODE_REQUESTS)].some((name) => name.includes(kind))).toBe(true);
   });
 
   test('every node is listed', () => {

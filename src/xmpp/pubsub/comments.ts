@@ -1,6 +1,6 @@
 // The comments node of a post of ours (XEP-0277 §3): its comments and, as Movim's ♥, its likes. Everybody who sees the post may publish here;
 // nobody writes over what is another's, and items bear the sender's name, whatever stands in them (xmpp-social.md §7, §11).
-import { type Actor } from '../../domain/actor.js';
+import type { Actor } from '../../domain/actor.js';
 import type { Comment } from '../../domain/comment.js';
 import { DomainError } from '../../domain/errors.js';
 import type { Post } from '../../domain/post.js';

@@ -17,7 +17,6 @@ import { openStage, type Stage } from '../../support/xmpp-stage.js';
 const SERVICE = 'comments.else.test';
 const NODE = 'urn:xmpp:microblog:0:comments/post-1';
 const BOB = 'bob@else.test';
-const ATTACHMENTS = `urn:xmpp:pubsub-attachments:1/xmpp:${BOB}?;node=urn%3Axmpp%3Amicroblog%3A0;item=post-1`;
 const ATOM = 'http://www.w3.org/2005/Atom';
 
 let stage: Stage;
