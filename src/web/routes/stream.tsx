@@ -46,13 +46,10 @@ export async function startOf(ctx: Context, member: Member): Promise<{ hasAppPas
 export function streamRoutes(ctx: Context): express.Router {
   const router = express.Router();
 
-  const composerOf = async ({ account }: Member, more: Partial<ComposerProps> = {}): Promise<ComposerProps> => ({
-    once: randomBytes(12).toString('base64url'),
-    followers: (await describeAudience(ctx, account, { to: 'public' })).people,
-    contacts: (await describeAudience(ctx, account, { to: 'contacts' })).people,
-    aspects: await listAspectViews(ctx, account),
-    ...more,
-  });
+  const composerOf = async ({ account }: Member, more: Partial<ComposerProps> = {}): Promise<ComposerProps> => {
+    const [followers, contacts, aspects] = await Promise.all([describeAudience(ctx, account, { to: 'public' }), describeAudience(ctx, account, { to: 'contacts' }), more.aspects ?? listAspectViews(ctx, account)]);
+    return { once: randomBytes(12).toString('base64url'), followers: followers.people, contacts: contacts.people, aspects, ...more };
+  };
   /** The composer with what was typed into it, and the same token: what it sends again is the same post. */
   const refilled = (member: Member, values: Record<string, string>, audience: Audience | undefined, more: Partial<ComposerProps> = {}) =>
     composerOf(member, {
@@ -78,11 +75,16 @@ export function streamRoutes(ctx: Context): express.Router {
     const aspects = await listAspectViews(ctx, member.account);
     const aspect = aspectNamed(queryText(req, 'aspect'), aspects);
     const page = { ...(older ? { older } : {}), ...(aspect ? { aspectId: aspect.id } : {}) };
-    const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit }));
-    const requests = await listRequests(ctx, member.account);
-    const chat = (await listAppPasswords(ctx, member.account)).length > 0;
-    const composer = await composerOf(member, { first: posts.length === 0 && !aspect });
-    const notice = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : await relationNotice(ctx, req, res);
+    const typed = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : null;
+    const [{ posts, olderThan }, requests, passwords, rest, notice] = await Promise.all([
+      pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit })),
+      listRequests(ctx, member.account),
+      listAppPasswords(ctx, member.account),
+      composerOf(member, { aspects }),
+      typed ?? relationNotice(ctx, req, res),
+    ]);
+    const chat = passwords.length > 0;
+    const composer = { ...rest, first: posts.length === 0 && !aspect };
     const starting = composer.contacts === 0 ? { chat, people: false } : null;
     sendPage(res, <StreamPage {...{ composer, posts, olderThan, requests, starting, aspects, aspect, notice }} paged={older !== undefined} />);
   });
