@@ -121,7 +121,7 @@ export async function findOrNotePerson(ctx: Context, tx: Tx, text: string): Prom
 const ADDRESS = /^([^\s@/<>"'&:\p{Cc}]{1,256})@([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$/u;
 
 /** Pages of a person, here and on other installations of this program: the host of the pages is the domain of the handle (interface.md §1). */
-const PROFILE_PAGE = /^https?:\/\/([^/?#\s]+)\/(?:u\/([^/?#@\s]+)|people\/([^/?#\s]+@[^/?#@\s]+))\/?(?:[?#].*)?$/i;
+const PROFILE_PAGE = /^https?:\/\/([^/?#\s]+)\/(?:u\/([^/?#@\s]+)|people\/([^/?#\s]+(?:@|%40)[^/?#@\s]+))\/?(?:[?#].*)?$/i;
 
 function addressInUrl(text: string, publicUrl: string, ownDomain: string): string | null {
   const isOwn = text.startsWith(`${publicUrl}/`);

@@ -11,7 +11,7 @@ import {
   type RetractedItem,
   RetractedItemSchema,
 } from './schema/social.js';
-import { type NodeAccess, NodeAccessSchema, type PersonFetch, PersonFetchSchema } from './schema/remote.js';
+import { type NodeAccess, NodeAccessSchema, type PersonFetch, PersonFetchSchema, type RemotePicture, RemotePictureSchema } from './schema/remote.js';
 
 export type { FollowedFeed, NodeAccess, PersonFetch, PostOrigin };
 
@@ -29,6 +29,7 @@ const retracted = table<RetractedItem>(RetractedItemSchema);
 const feeds = table<FollowedFeed>(FollowedFeedSchema);
 const accesses = table<NodeAccess>(NodeAccessSchema);
 const fetches = table<PersonFetch>(PersonFetchSchema);
+const pictures = table<RemotePicture>(RemotePictureSchema);
 
 // ── posts from elsewhere ──
 
@@ -179,4 +180,11 @@ export const findFetch = (db: Db, actorId: number): Promise<PersonFetch | null> 
 
 export async function saveFetch(tx: Tx, fetch: PersonFetch): Promise<void> {
   await fetches.upsert(tx, fetch, ['actorId']);
+}
+
+/** Of someone elsewhere: the hash of the picture that is here, '' when they have none, null when nobody has asked. */
+export const knownPicture = async (db: Db, actorId: number): Promise<string | null> => (await pictures.find(db, { actorId }))?.picture ?? null;
+
+export async function notePicture(tx: Tx, actorId: number, picture: string): Promise<void> {
+  await pictures.upsert(tx, { actorId, picture }, ['actorId']);
 }

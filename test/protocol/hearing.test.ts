@@ -1,7 +1,10 @@
 // People whose PEP is on another server are heard: by presence and caps, by explicit subscription, and by asking for what was missed.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import sharp from 'sharp';
+import { readPicture } from '../../src/services/media.js';
 import { lookUp, personView } from '../../src/services/people.js';
 import { addContact, removeContact } from '../../src/services/relationships.js';
 import { homeStream, listPostsBy, type PostView } from '../../src/services/stream.js';
@@ -189,7 +192,7 @@ describe.each(SERVERS)('on %s', (name) => {
     expect(view.fetchError).toMatch(/nowhere\.invalid/);
   }, 30_000);
 
-  test('a new name is heard', async () => {
+  test('a new name and a new picture are heard', async () => {
     const bob = await publisher();
     await bob.opens('open');
     await follows(bob);
@@ -197,6 +200,13 @@ describe.each(SERVERS)('on %s', (name) => {
     await stands(bob, { presence: 'on', caughtUp: true });
     await bob.client.request(pubsub('set', bob.jid, `<publish node='http://jabber.org/protocol/nick'><item id='current'><nick xmlns='http://jabber.org/protocol/nick'>Bobby</nick></item></publish>`));
     await eventually(app, async () => (await findActorByAddress(app.ctx.store, 'xmpp', bob.jid))!.profile.displayName, (found) => found === 'Bobby');
+    const picture = await sharp({ create: { width: 96, height: 96, channels: 3, background: '#cc3300' } }).png().toBuffer();
+    const hash = createHash('sha1').update(picture).digest('hex');
+    const publish = (node: string, payload: string) => bob.client.request(pubsub('set', bob.jid, `<publish node='urn:xmpp:avatar:${node}'><item id='${hash}'>${payload}</item></publish>`));
+    await publish('data', `<data xmlns='urn:xmpp:avatar:data'>${picture.toString('base64')}</data>`);
+    await publish('metadata', `<metadata xmlns='urn:xmpp:avatar:metadata'><info id='${hash}' type='image/png' bytes='${picture.length}' width='96' height='96'/></metadata>`);
+    const avatar = await eventually(app, async () => (await findActorByAddress(app.ctx.store, 'xmpp', bob.jid))!.profile.avatar, (found) => found !== null);
+    expect(await readPicture(app.ctx, avatar!)).toMatchObject({ media: { kind: 'avatar' } });
   });
 });
 

@@ -30,4 +30,16 @@ export const PersonFetchSchema = new EntitySchema<PersonFetch>({
   columns: { actorId: { ...integer, primary: true, foreignKey: { target: 'Actor', onDelete: 'CASCADE' } }, askedAt: time, endedAt: nullable(time), error: nullable(text) } satisfies Columns<PersonFetch>,
 });
 
-export const remoteSchemas = [NodeAccessSchema, PersonFetchSchema];
+/** Which picture of someone elsewhere is here: SHA-1 of its bytes as their server has them, small hex; '' for none. Ours are smaller, and have another. */
+export interface RemotePicture {
+  actorId: number;
+  picture: string;
+}
+
+export const RemotePictureSchema = new EntitySchema<RemotePicture>({
+  name: 'RemotePicture',
+  tableName: 'remote_pictures',
+  columns: { actorId: { ...integer, primary: true, foreignKey: { target: 'Actor', onDelete: 'CASCADE' } }, picture: varchar } satisfies Columns<RemotePicture>,
+});
+
+export const remoteSchemas = [NodeAccessSchema, PersonFetchSchema, RemotePictureSchema];

@@ -1,11 +1,12 @@
-// What people elsewhere tell about themselves: vCard4 (XEP-0292), vcard-temp (XEP-0054), nickname (XEP-0172); asked for, and heard by +notify.
+// What people elsewhere tell about themselves: vCard4 (XEP-0292), vcard-temp (XEP-0054), nickname (XEP-0172), picture (pictures.ts); asked for,
+// and heard by +notify.
 import type { Actor } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
 import type { JobPayloads } from '../../domain/job.js';
 import { NS } from '../../formats/namespaces.js';
 import { decodeNick } from '../../formats/profile-nodes.js';
 import { decodeVcard4 } from '../../formats/vcard4.js';
-import { decodeVcardTemp } from '../../formats/vcard-temp.js';
+import { decodeVcardTemp, type VcardPhoto } from '../../formats/vcard-temp.js';
 import type { Context } from '../../services/context.js';
 import { learnProfile, noteAsked } from '../../services/people.js';
 import { chatAddressesOf } from '../../services/relationships.js';
@@ -17,6 +18,7 @@ import { type Asking, Refused, Unreachable } from './asking.js';
 import type { InboundEvent } from './event.js';
 import type { Following } from './following.js';
 import type { NodeReader } from './intake.js';
+import { Pictures } from './pictures.js';
 
 const MAX_REMEMBERED = 20_000;
 
@@ -50,22 +52,29 @@ function read(node: string, payload: Element): Sources {
 }
 
 export class Profiles implements NodeReader {
+  readonly #pictures: Pictures;
   /** By the person: a name that they chose goes before the one on their card, whichever comes first. */
   readonly #sources = new Map<number, Sources>();
 
   constructor(
     private readonly ctx: Context,
     private readonly parts: { asking: Asking; following(): Following },
-  ) {}
-
-  reads({ node }: InboundEvent): boolean {
-    return READERS.has(node);
+  ) {
+    this.#pictures = new Pictures(ctx, parts.asking);
   }
 
-  async receive(tx: Tx, event: InboundEvent): Promise<void> {
+  reads({ node }: InboundEvent): boolean {
+    return READERS.has(node) || node === NS.AVATAR_METADATA;
+  }
+
+  async receive(tx: Tx, event: InboundEvent, actor: Actor): Promise<void> {
     const person = await findActorByAddress(tx, 'xmpp', event.service);
     const last = event.items.at(-1);
-    if (!person || !last) return;
+    if (!person || person.isLocal || !last) return;
+    if (event.node === NS.AVATAR_METADATA) {
+      if (last.payload) this.#pictures.heard(actor, person, event.service, last.payload);
+      return;
+    }
     // Taken back: as if it said nothing any more.
     const said = last.payload ? read(event.node, last.payload) : event.node === NS.NICK ? { nick: '' } : {};
     await this.#learn(tx, person, said);
@@ -94,11 +103,11 @@ export class Profiles implements NodeReader {
       const payload = (await asking.items(ownJid, { service, node: name }, 1)).items.at(-1)?.payload;
       return payload ? read(name, payload) : null;
     };
-    const card = async (): Promise<Sources | null> => (await unlessRefused(node(NS.VCARD4_NODE))) ?? (await unlessRefused(asking.vcardTemp(ownJid, service).then(readTemp)));
-    const [onCard, chosen] = await Promise.all([card(), unlessRefused(node(NS.NICK))]);
-    if (!onCard && !chosen) return false;
-    await this.ctx.store.transaction((tx) => this.#learn(tx, person, { ...onCard, ...chosen }));
-    return true;
+    const [card, old, chosen] = await Promise.all([unlessRefused(node(NS.VCARD4_NODE)), unlessRefused(asking.vcardTemp(ownJid, service).then(readTemp)), unlessRefused(node(NS.NICK))]);
+    const said = { ...old?.sources, ...card, ...chosen };
+    if (card || old || chosen) await this.ctx.store.transaction((tx) => this.#learn(tx, person, said));
+    await this.#pictures.fetch(asker, person, service, old?.photo ?? null);
+    return Boolean(card || old || chosen);
   }
 
   /** The job `fetch-person`. That somebody cannot be reached is told to those who look at their page; it is asked again when they look again. */
@@ -122,10 +131,10 @@ export class Profiles implements NodeReader {
 }
 
 /** An empty one says nothing: both servers answer so for people who have none. */
-function readTemp(payload: Element | null): Sources | null {
+function readTemp(payload: Element | null): { sources: Sources; photo: VcardPhoto | null } | null {
   if (!payload || payload.getChildElements().length === 0) return null;
-  const { displayName, summary } = decodeVcardTemp(payload);
-  return { fullName: displayName, summary };
+  const { displayName, summary, photo } = decodeVcardTemp(payload);
+  return { sources: { fullName: displayName, summary }, photo };
 }
 
 async function unlessRefused<T>(asked: Promise<T>): Promise<T | null> {
