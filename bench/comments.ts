@@ -16,7 +16,7 @@ export async function run(): Promise<void> {
     const server = await start({ chatDomains: ['chat.test'], componentDomains: ['social.test'], componentSecret: 'secret' });
     const usernames = Array.from({ length: WRITERS }, (_, n) => `writer${n}`);
     for (const username of usernames) await server.register('chat.test', username, 'pw');
-    const service = await startService({ domain: 'social.test', host: server.host, port: server.componentPort, secret: 'secret' }, '');
+    const service = await startService({ domain: 'social.test', host: server.host, port: server.componentPort, secret: 'secret' }, '', { DX_LOG_LEVEL: 'error' });
     const alice = await service.author('alice');
     const { guid } = await alice.post('a post that many talk about');
     const node = `urn:xmpp:microblog:0:comments/${guid}`;

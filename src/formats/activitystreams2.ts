@@ -4,7 +4,6 @@
 // names one context, which the package holds itself, and foreign JSON is read by hand (Activity Streams 2.0 core §2.1 allows it).
 import type { Builder } from 'activitystrea.ms';
 import { type Actor, nameOf } from '../domain/actor.js';
-import type { Comment } from '../domain/comment.js';
 import { DomainError } from '../domain/errors.js';
 import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
@@ -88,17 +87,6 @@ export async function encodeAnnounce(reshare: Post, actorUrl: string, rootId: st
 
 /** The same as the payload of an item. */
 export const encodeAnnounceItem = async (reshare: Post, actorUrl: string, rootId: string | null): Promise<Element> => encodeJsonItem(await encodeAnnounce(reshare, actorUrl, rootId));
-
-/**
- * A comment as a Note that answers its post. `id`: its IRI. It is for whom the post is.
- * @param author.url the commenter's IRI
- */
-export async function encodeCommentNote(comment: Comment, { id, author, post, postAuthorUrl }: { id: string; author: { url: string }; post: Post; postAuthorUrl: string }): Promise<JsonObject> {
-  const as = await load();
-  const note = address(as.note().id(id), post, postAuthorUrl).attributedTo(author.url).url(id).inReplyTo(post.atomId).content(comment.html).published(new Date(comment.createdAt));
-  if (comment.editedAt !== null) note.updated(new Date(comment.editedAt));
-  return withContext(await finish(note, { mediaType: 'text/html', source: { content: comment.markdown, mediaType: 'text/markdown' } }));
-}
 
 /** A person. The summary is HTML there, plain text here. @param pictures Image objects: `icon` the picture, `image` the banner */
 export async function encodeActor(actor: Actor, actorUrl: string, pictures: { icon?: JsonObject; image?: JsonObject } = {}): Promise<JsonObject> {

@@ -7,7 +7,6 @@ declare module 'activitystrea.ms' {
     content(text: string): this;
     url(iri: string): this;
     attributedTo(iri: string): this;
-    inReplyTo(iri: string): this;
     to(iri: string): this;
     cc(iri: string): this;
     actor(iri: string): this;

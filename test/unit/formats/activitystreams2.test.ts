@@ -2,7 +2,7 @@ import net from 'node:net';
 import { jest } from '@jest/globals';
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Post } from '../../../src/domain/post.js';
-import { AS2_PUBLIC, decodeJsonItem, decodeNote, encodeActivity, encodeActor, encodeCollection, encodeCollectionPage, encodeJsonItem, encodeNote, encodeNoteItem, NOTE_ITEM_MAX_BYTES } from '../../../src/formats/activitystreams2.js';
+import { AS2_PUBLIC, decodeJsonItem, decodeNote, encodeActivity, encodeActor, encodeAnnounce, encodeCollection, encodeCollectionPage, encodeJsonItem, encodeNote, encodeNoteItem, NOTE_ITEM_MAX_BYTES } from '../../../src/formats/activitystreams2.js';
 import { NS } from '../../../src/formats/namespaces.js';
 import { renderMarkdown } from '../../../src/services/text.js';
 import { parseUntrusted, serialize, xml } from '../../../src/xml.js';
@@ -54,6 +54,12 @@ describe('writing', () => {
 
   test('an edited post tells when', async () => {
     expect(await encodeNote({ ...post, editedAt: Date.UTC(2026, 10, 22) }, actorUrl)).toMatchObject({ published: '2026-11-21T09:00:00.000Z', updated: '2026-11-22T00:00:00.000Z' });
+  });
+
+  test('a reshare is an Announce of its root, and names none that is not there', async () => {
+    const reshare = { ...postOf(''), kind: 'reshare' as const, reshareOf: guid };
+    expect(await encodeAnnounce(reshare, actorUrl, 'https://else.test/1')).toMatchObject({ type: 'Announce', id: reshare.atomId, actor: actorUrl, object: 'https://else.test/1', to: [AS2_PUBLIC] });
+    expect(await encodeAnnounce(reshare, actorUrl, null)).toMatchObject({ type: 'Announce', object: { type: 'Tombstone' } });
   });
 
   test('a post for contacts goes to the followers collection, one for aspects names nobody', async () => {
