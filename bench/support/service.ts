@@ -96,6 +96,8 @@ interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
+  /** When its first byte left, by performance.now(). */
+  sentAt: number;
 }
 
 function ask(method: string, url: string, headers: Record<string, string> = {}, body = ''): Promise<Answer> {
@@ -105,7 +107,12 @@ function ask(method: string, url: string, headers: Record<string, string> = {}, 
       incoming.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
       });
-      incoming.on('end', () => resolve({ status: incoming.statusCode!, headers: incoming.headers, body: text }));
+      incoming.on('end', () => resolve({ status: incoming.statusCode!, headers: incoming.headers, body: text, sentAt }));
+    });
+    let sentAt = performance.now();
+    // In the moment before it writes: on a kept connection what comes before is work of this client alone.
+    outgoing.once('socket', () => {
+      sentAt = performance.now();
     });
     outgoing.once('error', reject);
     outgoing.end(body);
@@ -140,10 +147,9 @@ export async function author(urls: string[], env: NodeJS.ProcessEnv, username: s
     jid: `${username}@${env.DX_DOMAIN}`,
     /** @param once the form's token: sent again, it is the same post */
     async post(text: string, once?: string) {
-      const sentAt = performance.now();
       const answer = await post('/posts', { text, audience: 'public', ...(once ? { once } : {}) });
       if (answer.status !== 303) throw new Error(`the post was answered ${answer.status}: ${answer.body.slice(0, 500)}`);
-      return { sentAt, tookMs: performance.now() - sentAt, guid: String(answer.headers.location).split('/').pop()! };
+      return { sentAt: answer.sentAt, tookMs: performance.now() - answer.sentAt, guid: String(answer.headers.location).split('/').pop()! };
     },
   };
 }
