@@ -8,6 +8,7 @@ import type { Config, HostPort } from '../config.js';
 import type { Account } from '../domain/account.js';
 import type { Context } from '../services/context.js';
 import { at, bad, type Check, isLoopback, ok, said, warn } from './checks.js';
+import { checkSessionsEnd } from './doctor-sessions.js';
 import { EJABBERD_FILES, ejabberdProgram } from './snippets.js';
 import { chatServerOf, type LoginReport, probeLogin } from './xmpp-probe.js';
 
@@ -42,12 +43,15 @@ export async function checkChat(config: Config, ctx: Context | null, isServing: 
   return withThrowAway(ctx, async (account, passwords) => {
     const checks: Check[] = [];
     let isEjabberd = false;
+    let isIn = false;
     try {
       const report = await checkLogin(config, ctx, server, account, passwords, checks);
+      isIn = report.outcome === 'in';
       isEjabberd = /process-one\.net/.test(report.software);
     } catch (error) {
       checks.push(bad(name, `${chatDomain} on ${at(server)}: ${said(error)}.`, 'Is the chat server running? If its clients connect elsewhere, say so with --chat-server HOST:PORT.'));
     }
+    checks.push(...(await checkSessionsEnd(config, ctx, server, account.username, isIn ? passwords[1].password : null, isEjabberd)));
     checks.push(...(await checkProgram(config, account.username, passwords[1].password, options)));
     if (isEjabberd) checks.push(...(await checkDoors(server, options)));
     return checks;

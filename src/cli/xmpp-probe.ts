@@ -136,9 +136,16 @@ export async function chatServerOf(domain: string): Promise<HostPort> {
 /**
  * Logs in as a chat app does (STARTTLS where it is offered, SASL PLAIN), and leaves again.
  * @param options.askMulticast once in, also looks whether the server multiplies stanzas
- * @throws Error when the server cannot be reached or does not answer
+ * @param options.whileIn done while the session is open
+ * @throws Error when the server cannot be reached or does not answer, or what `whileIn` throws
  */
-export async function probeLogin(server: HostPort, domain: string, username: string, password: string, { askMulticast = false } = {}): Promise<LoginReport> {
+export async function probeLogin(
+  server: HostPort,
+  domain: string,
+  username: string,
+  password: string,
+  { askMulticast = false, whileIn }: { askMulticast?: boolean; whileIn?: () => Promise<void> } = {},
+): Promise<LoginReport> {
   const started = performance.now();
   const signal = timeout();
   let socket = await dial(server, signal);
@@ -178,7 +185,9 @@ export async function probeLogin(server: HostPort, domain: string, username: str
     report.tookMs = Math.round(performance.now() - started);
     const { mechanisms } = report;
     report.software = /<c\b[^>]*\bnode=["']([^"']*)["']/.exec(await openStream())?.[1] ?? '';
+    if (askMulticast || whileIn) await ask(talk, 'set', null, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>", signal);
     if (askMulticast) report.multicast = await offersMulticast(talk, domain, signal).catch(() => false); // no answer is an answer, too
+    await whileIn?.();
     return Object.assign(report, { outcome: 'in', mechanisms });
   } finally {
     report.tookMs ||= Math.round(performance.now() - started);
@@ -187,19 +196,21 @@ export async function probeLogin(server: HostPort, domain: string, username: str
   }
 }
 
+let asked = 0;
+
+async function ask(talk: Talk, type: 'get' | 'set', to: string | null, payload: string, signal: AbortSignal): Promise<string> {
+  const id = `dx-${asked++}`;
+  talk.send(`<iq type='${type}' id='${id}'${to === null ? '' : ` to='${to}'`}>${payload}</iq>`);
+  const [answer] = await talk.until(new RegExp(`<iq\\b[^>]*\\bid=["']${id}["'][^>]*(?:/>|>.*?</iq>)`, 's'), signal);
+  return answer;
+}
+
 /** XEP-0033 §2: asks the domain, then the services of its own that it lists. */
 async function offersMulticast(talk: Talk, domain: string, signal: AbortSignal): Promise<boolean> {
-  let asked = 0;
-  const ask = async (type: 'get' | 'set', to: string | null, payload: string): Promise<string> => {
-    const id = `dx-${asked++}`;
-    talk.send(`<iq type='${type}' id='${id}'${to === null ? '' : ` to='${to}'`}>${payload}</iq>`);
-    const [answer] = await talk.until(new RegExp(`<iq\\b[^>]*\\bid=["']${id}["'][^>]*(?:/>|>.*?</iq>)`, 's'), signal);
-    return answer;
-  };
-  await ask('set', null, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>");
-  const offers = async (to: string) => /\bvar=["']http:\/\/jabber\.org\/protocol\/address["']/.test(await ask('get', to, "<query xmlns='http://jabber.org/protocol/disco#info'/>"));
+  const disco = (to: string, what: 'info' | 'items') => ask(talk, 'get', to, `<query xmlns='http://jabber.org/protocol/disco#${what}'/>`, signal);
+  const offers = async (to: string) => /\bvar=["']http:\/\/jabber\.org\/protocol\/address["']/.test(await disco(to, 'info'));
   if (await offers(domain)) return true;
-  const items = await ask('get', domain, "<query xmlns='http://jabber.org/protocol/disco#items'/>");
+  const items = await disco(domain, 'items');
   for (const [, jid] of items.matchAll(/<item\b[^>]*\bjid=["']([^"'@/<>&]+)["']/g)) if (jid!.endsWith(`.${domain}`) && (await offers(jid!))) return true;
   return false;
 }

@@ -50,18 +50,29 @@ export async function endsChatSessions(ctx: Context): Promise<boolean> {
   if (await isMarked(ctx, 'chat-module', '')) return true;
   if (!ctx.config.ejabberdApi) return false;
   const last = apiOf.get(ctx.store);
-  if (!last || last.at + ASK_API_AGAIN_MS <= ctx.now()) await kick(ctx, '').catch(() => {}); // its answer is noted
+  if (!last || last.at + ASK_API_AGAIN_MS <= ctx.now()) await kickAtEjabberd(ctx, '').catch(() => {}); // its answer is noted
   return apiOf.get(ctx.store)?.ok ?? false;
 }
 
 /** A module is there, and will be for so long. */
 const noteModule = (ctx: Context, forMs: number): Promise<void> => mark(ctx, 'chat-module', '', ctx.now() + forMs);
 
+/** What ejabberd's API said instead of doing it: the status of HTTP, or null when it could not be reached. */
+export class EjabberdRefusal extends DeliveryError {
+  constructor(
+    message: string,
+    readonly status: number | null,
+  ) {
+    super(message, status !== null && status < 500);
+  }
+}
+
 /**
- * Ends a chat account's sessions at ejabberd.
- * @throws DeliveryError permanent when the API refuses
+ * Ends a chat account's sessions at ejabberd, whose API must be set.
+ * @returns how many there were
+ * @throws EjabberdRefusal permanent when the API refuses
  */
-async function kick(ctx: Context, username: string): Promise<number> {
+export async function kickAtEjabberd(ctx: Context, username: string): Promise<number> {
   const api = ctx.config.ejabberdApi!;
   const note = (ok: boolean) => apiOf.set(ctx.store, { ok, at: ctx.now() });
   let response: Response;
@@ -78,10 +89,10 @@ async function kick(ctx: Context, username: string): Promise<number> {
   } catch (error) {
     note(false);
     const { message, cause } = error as Error & { cause?: { code?: string } };
-    throw new DeliveryError(`ejabberd's API is not reachable (${cause?.code ?? message})`, false);
+    throw new EjabberdRefusal(`ejabberd's API is not reachable (${cause?.code ?? message})`, null);
   }
   note(response.ok);
-  if (!response.ok) throw new DeliveryError(`ejabberd's API refused kick_user (status ${response.status}): look at DX_EJABBERD_API_URL, DX_EJABBERD_API_TOKEN and api_permissions`, response.status < 500);
+  if (!response.ok) throw new EjabberdRefusal(`ejabberd's API refused kick_user (status ${response.status}): look at DX_EJABBERD_API_URL, DX_EJABBERD_API_TOKEN and api_permissions`, response.status);
   const ended: unknown = /\d+/.exec(text)?.[0]; // {"num_resources":1}, or 1, by version
   return Number(ended ?? 0);
 }
@@ -93,7 +104,7 @@ async function kick(ctx: Context, username: string): Promise<number> {
 export async function endChatSessions(ctx: Context, { username, at, again }: JobPayloads['end-chat-sessions']): Promise<void> {
   if (!ctx.config.ejabberdApi) return; // it was taken out of the configuration since
   try {
-    const ended = await kick(ctx, username);
+    const ended = await kickAtEjabberd(ctx, username);
     ctx.log.info({ username, ended }, 'chat sessions ended at ejabberd');
     if (again || !(await letInShortlyBefore(ctx, username, at))) return;
     const later = { kind: 'end-chat-sessions', queue: 'main', payload: { username, at, again: true }, runAt: at + NEGOTIATION_MS } as const;

@@ -1,12 +1,13 @@
 // dx doctor at a real ejabberd: one as the printed configuration makes it, and one that has every fault which the doctor looks for.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 // @ts-expect-error plain JavaScript
 import { buildEjabberdAuth } from '../../scripts/build.mjs';
 import type { Check } from '../../src/cli/checks.js';
 import { examine } from '../../src/cli/doctor.js';
+import type { Config } from '../../src/config.js';
 import { BCRYPT_COST } from '../../src/services/passwords.js';
 import { listAccounts } from '../../src/store/accounts.js';
 import { type Installation, startInstallation } from '../support/installation.js';
@@ -25,7 +26,7 @@ let good: ChatEjabberd;
 beforeAll(async () => {
   BCRYPT_COST.web = 4;
   stateDir = mkdtempSync(path.join(tmpdir(), 'dx-doctor-ejabberd-'));
-  env = { DX_DOMAIN: 'social.doctor.test', DX_CHAT_DOMAIN: CHAT, DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`, DX_AUTH_SECRET: 'auth-secret-of-this-test' };
+  env = { DX_DOMAIN: 'social.doctor.test', DX_CHAT_DOMAIN: CHAT, DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`, DX_AUTH_SECRET: 'auth-secret-of-this-test', DX_EJABBERD_API_URL: `http://127.0.0.1:${await freePort()}/path-that-is-a-key/api` };
   program = (await buildEjabberdAuth()) as string;
   good = await startChatEjabberd(env, program);
   app = await startInstallation({ component: { domain: 'social.doctor.test', host: '127.0.0.1', port: 0, secret: '' }, chatDomain: CHAT, stateDir, env });
@@ -37,8 +38,13 @@ afterAll(async () => {
 });
 
 /** What the doctor says of chat logins, by name of check. */
-async function chatChecks(server: ChatEjabberd, port: number, doors: { httpPorts: number[]; mqttPorts: number[] } = { httpPorts: [], mqttPorts: [] }): Promise<Record<string, Check[]>> {
-  const checks = await examine(app.config, { chatServer: { host: '127.0.0.1', port }, ejabberd: { ...server.files, addresses: ['127.0.0.1'], ...doors } });
+async function chatChecks(
+  server: ChatEjabberd,
+  port: number,
+  doors: { httpPorts: number[]; mqttPorts: number[] } = { httpPorts: [], mqttPorts: [] },
+  config: Partial<Config> = {},
+): Promise<Record<string, Check[]>> {
+  const checks = await examine({ ...app.config, ...config }, { chatServer: { host: '127.0.0.1', port }, ejabberd: { ...server.files, addresses: ['127.0.0.1'], ...doors } });
   expect(checks.filter((check) => (check.remedy ?? '') === '' && check.state !== 'ok')).toEqual([]);
   const byName: Record<string, Check[]> = {};
   for (const check of checks) (byName[check.name] ??= []).push(check);
@@ -56,12 +62,40 @@ test('with the printed configuration all is well', async () => {
   expect(checks['ejabberd program']?.map(({ text }) => text)).toContainEqual(expect.stringContaining('lets a fresh app password in'));
   expect(states(checks['ejabberd program'])).not.toContain('fail');
   expect(checks['ejabberd doors']).toEqual([expect.objectContaining({ state: 'ok' })]);
+  expect(checks['ejabberd sessions']).toEqual([expect.objectContaining({ state: 'ok', text: expect.stringContaining('ends open sessions: tried with one') })]);
   expect(await listAccounts(app.ctx.store)).toEqual([]);
+});
+
+describe('ending sessions', () => {
+  const sessions = async (url: string | null, server = good) =>
+    (await chatChecks(server, server.tlsPort, undefined, { ejabberdApi: url === null ? null : { url, token: null } }))['ejabberd sessions'];
+  const fault = (text: RegExp, remedy: RegExp, state = 'fail') => [expect.objectContaining({ state, text: expect.stringMatching(text), remedy: expect.stringMatching(remedy) })];
+
+  test('without an address of the API, open sessions stay, which is told', async () => {
+    expect(await sessions(null)).toEqual(fault(/DX_EJABBERD_API_URL is not set.*open sessions stay/, /dx snippet ejabberd/, 'warn'));
+  });
+
+  test('an API that is away, at another path, or not allowed is told, and its path never', async () => {
+    const found = [
+      await sessions(`http://127.0.0.1:${await freePort()}/path-that-is-a-key/api`),
+      await sessions(env.DX_EJABBERD_API_URL!.replace('path-that-is-a-key', 'another-path-that-is-a-key')),
+    ];
+    expect(found[0]).toEqual(fault(/not reachable \(ECONNREFUSED\)\. Open sessions stay/, /listener at that address/));
+    expect(found[1]).toEqual(fault(/status 404/, /The path is not the one/));
+    expect(JSON.stringify(found)).not.toContain('path-that-is-a-key');
+  });
+
+  test('the API of another ejabberd is told', async () => {
+    const other = await startChatEjabberd({ ...env, DX_EJABBERD_API_URL: `http://127.0.0.1:${await freePort()}/of-the-other/api` }, program);
+    const url = /DX_EJABBERD_API_URL=(\S+)/.exec(readFileSync(other.files.snippet, 'utf8'))![1]!;
+    expect(await sessions(url)).toEqual(fault(/did not end an open session/, /Is it the ejabberd of chat\.doctor\.test/));
+    await other.destroy();
+  });
 });
 
 test('each deliberate fault is named, with what to do about it', async () => {
   const [http, mqtt] = [await freePort(), await freePort()];
-  const bad = await startChatEjabberd(env, program, {
+  const bad = await startChatEjabberd({ ...env, DX_EJABBERD_API_URL: `http://127.0.0.1:${await freePort()}/of-the-bad-one/api` }, program, {
     change: (snippet) =>
       snippet
         .replace('auth_use_cache: false', 'auth_use_cache: true')

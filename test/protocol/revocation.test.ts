@@ -17,9 +17,11 @@ beforeAll(() => {
 describe.each(SERVERS)('on %s', (name) => {
   let scene: ChatScene;
   let app: Installation;
+  /** How far the service's clock is ahead. */
+  let aheadMs = 0;
   const startApp = async () => {
     const url = new URL(scene.env.DX_COMPONENT_URL!);
-    app = await startInstallation({ component: { domain: SOCIAL, host: url.hostname, port: Number(url.port), secret: 'component-secret' }, chatDomain: CHAT, stateDir: scene.env.DX_STATE_DIR!, env: scene.env });
+    app = await startInstallation({ component: { domain: SOCIAL, host: url.hostname, port: Number(url.port), secret: 'component-secret' }, chatDomain: CHAT, stateDir: scene.env.DX_STATE_DIR!, env: scene.env, now: () => Date.now() + aheadMs });
     await app.connector!.online(10_000);
   };
   beforeAll(async () => {
@@ -77,6 +79,34 @@ describe.each(SERVERS)('on %s', (name) => {
     await command.close();
     await session.closed;
   });
+
+  if (name === 'ejabberd') {
+    // Nothing that we can ask ends what is no session yet; whoever is let in has two minutes to open one.
+    test('who has only logged in opens a session still, which ends 130 s after the revocation; who logged in anew afterwards goes with it, and comes back', async () => {
+      const { account, phone, laptop, login } = await someone();
+      const [thief, later] = [await RawSession.connect(scene.c2sPort, CHAT), await someone()];
+      expect(await thief.authenticate(account.username, phone.password)).toBe('success');
+      await revokeAppPassword(app.ctx, account, phone.row.id);
+      const again = async () => {
+        const rows = await app.ctx.store.query<{ payload: string; run_at: number }>("select payload, run_at from jobs where kind = 'end-chat-sessions'");
+        return rows.find(({ payload }) => JSON.parse(payload).again && JSON.parse(payload).username === account.username);
+      };
+      while (!(await again())) await new Promise((resolve) => setTimeout(resolve, 20)); // the first end has found nothing
+      expect(await thief.bind()).toContain(`@${CHAT}/`);
+      const mine = await login(laptop.password);
+      const theirs = await later.login(later.phone.password);
+      expect((await again())!.run_at - app.ctx.now()).toBeGreaterThan(100_000);
+      expect(await thief.exchange("<iq type='get' id='in'><ping xmlns='urn:xmpp:ping'/></iq>", /id='in'|id="in"/)).toContain('result');
+      aheadMs += 130_000;
+      await app.ctx.store.transaction(async (tx) => tx.wake('main')); // its timer has the clock of this machine
+      await thief.closed;
+      await mine.closed;
+      (await login(laptop.password)).cut();
+      await expect(login(phone.password)).rejects.toThrow('not-authorized');
+      expect(await theirs.exchange("<iq type='get' id='still'><ping xmlns='urn:xmpp:ping'/></iq>", /id='still'|id="still"/)).toMatch(/still/);
+      theirs.cut();
+    });
+  }
 
   if (name === 'prosody') {
     test('who has only logged in, and waits with opening the session, is out as well', async () => {
