@@ -16,7 +16,7 @@ export interface Service {
   startedInMs: number;
   residentBytes(): number;
   /** A logged-in author; `post` resolves with how long the POST took, when its answer is there. */
-  author(username: string): Promise<{ jid: string; post(text: string): Promise<{ sentAt: number; tookMs: number; guid: string }> }>;
+  author(username: string): Promise<{ jid: string; post(text: string, once?: string): Promise<{ sentAt: number; tookMs: number; guid: string }> }>;
   /** Someone who has an account, logged in to the pages. */
   member(username: string, password: string): Promise<{ makeAppPassword(label: string): Promise<string> }>;
   stop(): Promise<void>;

@@ -52,7 +52,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const dripping = setInterval(() => {
     if (mode !== 'trickle') return;
     // A paused socket's own buffer fills and then the kernel's: what is read here is all that makes room.
-    for (const { near, far } of pairs) {
+    for (const { near } of pairs) {
       near.read(Math.min(Math.max(1, Math.round(rate / 10)), near.readableLength || 1)); // it comes as 'data', too, and is handed on there
     }
   }, 100);
