@@ -246,6 +246,9 @@ export class Following {
   lost(): void {
     this.#connection += 1;
     clearTimeout(this.#nextRound);
+    clearTimeout(this.#missingTimer); // the next connection begins with a round through everything
+    this.#missingTimer = undefined;
+    this.#missing.clear();
   }
 
   async #rejoinOne(actor: Actor | undefined, feed: FollowedFeed, connection: number): Promise<void> {
@@ -297,7 +300,7 @@ export class Following {
     let older: Page['older'] = null;
     for (let pages = 1, max = PAGE; ; pages++) {
       const page: Page = await asking.items(this.#jidOf(actor), address, max, older);
-      await access.ask(address);
+      if ((await access.ask(address)) === undefined) throw new Unreachable('nobody says who may read it');
       await this.#push(actor, address, page.items.filter(({ payload }) => payload !== null));
       seen.push(...page.items);
       if (isFirst || pages >= MAX_PAGES || page.items.length === 0 || (await this.#isKnown(actor, address, page.items, had))) break;
@@ -352,7 +355,8 @@ export class Following {
       this.#missingTimer = undefined;
       const all = [...this.#missing.values()];
       this.#missing.clear();
-      for (const one of all) void this.#fetchMissing(one.local, one.node);
+      // The next round finds what is still missing.
+      for (const one of all) void this.#fetchMissing(one.local, one.node).catch((err) => this.ctx.log.warn({ err }, 'what was missing of a feed was not fetched'));
     }, MISSING_MS).unref();
   }
 
@@ -381,7 +385,10 @@ async function seesPresence(tx: Tx, actorId: number, personId: number, orAsked: 
 export async function seesFeed(tx: Tx, actorId: number, personId: number): Promise<boolean> {
   const { following } = await findRelationship(tx, actorId, personId);
   const isOpen = ({ state, subid }: FollowedFeed) => state === 'asked' && subid === null && following === 'asked';
-  return (await feedsOf(tx, actorId, personId)).some((feed) => isMicroblog(feed) && (feed.state === 'subscribed' || isOpen(feed)));
+  const feeds = (await feedsOf(tx, actorId, personId)).filter(isMicroblog);
+  // Presence may be refused before the subscription was even asked for: its job comes after that of presence.
+  if (feeds.length === 0) return following === 'asked';
+  return feeds.some((feed) => feed.state === 'subscribed' || isOpen(feed));
 }
 
 /** So that the worker tries again: at once when it was our own connection. */
