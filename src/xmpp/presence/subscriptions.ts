@@ -166,7 +166,8 @@ export class Presence {
         if (differs(step.wire, leg) || leg.personId !== person.id) await saveLeg(tx, { ...leg, ...step.wire, personId: person.id, lastGuid });
         if (person.id === actor.id) await this.#later(tx, actor.id, person.id);
         else if (step.event && !(await isHeldOtherwise(tx, step.event, actor.id, person.id))) await applyEvent(ctx, tx, actor.id, person.id, step.event);
-        else if (step.event) await this.#later(tx, actor.id, person.id);
+        // Who only keeps his presence to himself is not asked for it again.
+        else if (step.event && step.event !== 'refused') await this.#later(tx, actor.id, person.id);
         return step.send;
       });
       if (stanza === 'unsubscribed') this.parts.known.unavailable(actor.username, { ...from, resource: '', full: from.bare });
