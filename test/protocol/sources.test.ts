@@ -37,7 +37,7 @@ describe.each(SERVERS)('on %s', (name) => {
     if (name === 'ejabberd') await owner.request(pubsub('set', me, `<configure node='${MICROBLOG}'>${CONFIGURATION}</configure>`, '#owner'));
     await setSource(ctx, account, me, true);
     const asked = await owner.receives((stanza) => stanza.is('presence') && stanza.attrs.type === 'subscribe' && stanza.attrs.from === account.jid, 'the wish to follow');
-    owner.send(`<presence type='subscribed' to='${asked.attrs.from}'/>`);
+    await owner.send(`<presence type='subscribed' to='${asked.attrs.from}'/>`);
     await scene.app.idle();
 
     await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='one-item'>${entry('From my own feed')}</item></publish>`));
