@@ -128,7 +128,7 @@ function checkMulticast({ chatDomain }: Config, where: string, { multicast, soft
   const [server, module] = /process-one\.net/.test(software) ? ['ejabberd', 'mod_multicast'] : ['prosody', 'mod_diaspora_x_fanout'];
   return warn(
     name,
-    `${where} does not multiply posts (XEP-0033): each follower there gets a stanza of his own. With it a post is with 500 of them in less than half the time.`,
+    `${where} does not multiply posts (XEP-0033): each follower there gets a stanza of his own. With it a post is with 500 of them in about half the time, or less.`,
     `Add ${module} for ${chatDomain}: dx snippet ${server} prints how.`,
   );
 }
