@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import sharp, { type OutputInfo } from 'sharp';
+import type { OutputInfo } from 'sharp';
 import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { updateProfile } from '../store/actors.js';
@@ -33,9 +33,14 @@ const MAGIC: ((bytes: Uint8Array) => boolean)[] = [
   (bytes) => Buffer.from(bytes.subarray(0, 4)).toString('latin1') === 'RIFF' && Buffer.from(bytes.subarray(8, 12)).toString('latin1') === 'WEBP',
 ];
 
-// One at a time, in one thread: a picture of the greatest size takes 240 MB while it is decoded.
-sharp.concurrency(1);
-sharp.cache(false);
+/** Loaded with the first picture: it costs the start of every process a tenth of a second, and memory. */
+async function load() {
+  const { default: sharp } = await import('sharp');
+  // One at a time, in one thread: a picture of the greatest size takes 240 MB while it is decoded.
+  sharp.concurrency(1);
+  sharp.cache(false);
+  return sharp;
+}
 let last: Promise<unknown> = Promise.resolve();
 function inTurn<T>(work: () => Promise<T>): Promise<T> {
   const turn = last.then(work, work);
@@ -58,6 +63,7 @@ export async function preparePicture(bytes: Uint8Array, kind: PictureKind): Prom
   if (bytes.length > PICTURE_MAX_BYTES) throw new DomainError('too-large', `This file is too large: at most ${PICTURE_MAX_BYTES / 1024 / 1024} MB.`, 'picture');
   if (!MAGIC.some((matches) => matches(bytes))) throw new DomainError('invalid', 'Choose a picture: a JPEG, PNG, WebP or GIF file.', 'picture');
   return inTurn(async () => {
+    const sharp = await load();
     try {
       const image = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error', animated: false }).rotate();
       if (kind === 'banner') return pack(await image.resize({ ...BANNER, fit: 'cover', position: 'attention' }).flatten({ background: '#fff' }).webp({ quality: 80 }).toBuffer({ resolveWithObject: true }));
