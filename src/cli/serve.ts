@@ -9,7 +9,7 @@ import { listen } from './listen.js';
 import { createMetrics } from './metrics.js';
 import { startConnector } from './roles/connector.js';
 import { ROLES, type Role, type RoleName } from './roles/role.js';
-import { startWeb } from './roles/web.js';
+import { startAuth, startWeb } from './roles/web.js';
 import { startWorkerRole } from './roles/worker.js';
 
 export type { ReadyReport } from '../web/app.js';
@@ -73,6 +73,7 @@ export async function serve(config: Config, { roles = ROLES, log = createLog(con
     if (await ctx.store.isNewer()) throw new Error('The database was written by a newer version of diaspora-x. Start that version, or restore a backup from before the upgrade.');
     for (const name of await ctx.store.migrate()) log.info({ migration: name }, 'migrated');
 
+    if (roles.includes('web')) add(await startAuth(ctx));
     // Every role asks it where activities must go; only the connector connects.
     const xmpp = config.component ? createXmpp(ctx) : null;
     if (xmpp) ctx.protocols.push(xmpp.protocol);

@@ -17,31 +17,31 @@ const formsFirst =
   };
 
 /**
- * The pages (DX_LISTEN), and the check that chat servers ask for (DX_AUTH_LISTEN): whoever lets people in does it here, so there is one
- * kind of process to have more of when many log in.
- * @param ready what /readyz says
- * @throws Error with a sentence for the operator when a port is taken
+ * The check that chat servers ask for (DX_AUTH_LISTEN). It is a part of the role `web`: whoever lets people in does it here, so there is one kind of
+ * process to have more of when many log in. It starts first and ends last, so that a restart keeps people waiting for as short as can be.
+ * @throws Error with a sentence for the operator when the port is taken
  */
-export async function startWeb(ctx: Context, ready: () => Promise<ReadyReport>): Promise<Role & { url: string }> {
+export async function startAuth(ctx: Context): Promise<Role> {
   const stopping = new AbortController();
   const auth = ctx.config.chatDomain === '' ? null : await listen(measureChatLogins(createAuthEndpoint(ctx, stopping.signal)), ctx.config.authListen, 'DX_AUTH_LISTEN');
-  const endAuth = async () => {
-    stopping.abort();
-    await auth?.stop();
-  };
-  const pages = await listen(measurePages(formsFirst(ctx, createApp(ctx, { ready }))), ctx.config.listen, 'DX_LISTEN').catch(async (error) => {
-    await endAuth();
-    throw error;
-  });
   return {
-    url: pages.url,
     ready: () => ({}),
     drain: nothing,
     idle: nothing,
     async stop() {
-      await pages.stop();
-      await endAuth();
+      stopping.abort();
+      await auth?.stop();
       await writeUses(ctx);
     },
   };
+}
+
+/**
+ * The pages (DX_LISTEN).
+ * @param ready what /readyz says
+ * @throws Error with a sentence for the operator when the port is taken
+ */
+export async function startWeb(ctx: Context, ready: () => Promise<ReadyReport>): Promise<Role & { url: string }> {
+  const pages = await listen(measurePages(formsFirst(ctx, createApp(ctx, { ready }))), ctx.config.listen, 'DX_LISTEN');
+  return { url: pages.url, ready: () => ({}), drain: nothing, idle: nothing, stop: () => pages.stop() };
 }
