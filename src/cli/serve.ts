@@ -3,14 +3,11 @@ import { createLog, type Logger } from '../log.js';
 import type { Context } from '../services/context.js';
 import type { ReadyReport } from '../web/app.js';
 import type { Connector } from '../xmpp/connector.js';
-import { createXmpp } from '../xmpp/index.js';
 import { openContext } from './context.js';
 import { listen } from './listen.js';
 import { createMetrics } from './metrics.js';
-import { startConnector } from './roles/connector.js';
+import { startAuth } from './roles/auth.js';
 import { ROLES, type Role, type RoleName } from './roles/role.js';
-import { startAuth, startWeb } from './roles/web.js';
-import { startWorkerRole } from './roles/worker.js';
 
 export type { ReadyReport } from '../web/app.js';
 
@@ -74,13 +71,14 @@ export async function serve(config: Config, { roles = ROLES, log = createLog(con
     for (const name of await ctx.store.migrate()) log.info({ migration: name }, 'migrated');
 
     if (roles.includes('web')) add(await startAuth(ctx));
-    // Every role asks it where activities must go; only the connector connects.
-    const xmpp = config.component ? createXmpp(ctx) : null;
+    // The others are loaded only now: chat servers have their answers half a second sooner, and no process holds what another's role needs.
+    // Every role asks XMPP where activities must go; only the connector connects.
+    const xmpp = config.component ? (await import('../xmpp/index.js')).createXmpp(ctx) : null;
     if (xmpp) ctx.protocols.push(xmpp.protocol);
     else log.warn('no XMPP server is set (DX_COMPONENT_URL): the web pages work, posts stay here');
 
-    if (roles.includes('worker')) add(startWorkerRole(ctx));
-    const connecting = xmpp && roles.includes('connector') ? add(startConnector(ctx, xmpp)) : null;
+    if (roles.includes('worker')) add((await import('./roles/worker.js')).startWorkerRole(ctx));
+    const connecting = xmpp && roles.includes('connector') ? add((await import('./roles/connector.js')).startConnector(ctx, xmpp)) : null;
     const connector = connecting && xmpp ? xmpp.connector : null;
 
     const metrics = createMetrics(ctx, { ready, connector, queues: roles.includes('worker') });
@@ -91,7 +89,7 @@ export async function serve(config: Config, { roles = ROLES, log = createLog(con
       return null;
     });
     if (figures) stops.push(figures.stop);
-    const web = roles.includes('web') ? add(await startWeb(ctx, ready)) : null;
+    const web = roles.includes('web') ? add(await (await import('./roles/web.js')).startWeb(ctx, ready)) : null;
 
     await connecting?.connect(XMPP_WAIT_MS);
     const idle = async () => {

@@ -14,7 +14,7 @@ const CHAT = 'chat.storm.test';
 const SOCIAL = 'social.storm.test';
 const ACCOUNTS = 200;
 /** ejabberd-auth has 1.8 s for a login, our module for Prosody 10 s: a restart must be quicker for nobody to notice. */
-const PATIENCE_MS: Record<ServerName, number> = { prosody: 8_000, ejabberd: 1_000 };
+const PATIENCE_MS: Record<ServerName, number> = { prosody: 8_000, ejabberd: 1_400 };
 /** Who takes longer for a question that needs no database is busy with starting or ending. */
 const SLOW_MS = 60;
 
@@ -82,9 +82,8 @@ describe.each(SERVERS)('through %s', (name) => {
       const outcomes: object[] = [];
       const goneMs = await restart(outcomes);
       // On a machine that has too much else to do the restart itself is too slow: that says nothing.
-      if (goneMs > PATIENCE_MS[name] && attempt < 4) continue;
-      // Always too slow here: then some may be refused, but everybody has an answer in time.
-      if (goneMs > PATIENCE_MS[name]) return expect(outcomes).toEqual(outcomes.map(() => expect.objectContaining({ closed: 0, 'timed out': 0 })));
+      if (goneMs > PATIENCE_MS[name] && attempt < 8) continue;
+      expect(goneMs).toBeLessThan(PATIENCE_MS[name]);
       expect(goneMs).toBeGreaterThan(0);
       expect(outcomes).toEqual(outcomes.map(() => all(20)));
       return;
