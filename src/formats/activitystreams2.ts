@@ -111,10 +111,12 @@ export async function encodeActivity(verb: 'post' | 'update' | 'delete', post: P
   return withContext(await finish(activity, { object }));
 }
 
-/** An ordered collection as a whole: how many there are, and where its first page is. */
-export async function encodeCollection({ id, totalItems, first }: { id: string; totalItems: number; first: string }): Promise<JsonObject> {
+/** An ordered collection as a whole: how many there are (null: not counted), and where its first page is. */
+export async function encodeCollection({ id, totalItems, first }: { id: string; totalItems: number | null; first: string }): Promise<JsonObject> {
   const as = await load();
-  return withContext(await finish(as.orderedCollection().id(id).totalItems(totalItems).first(first)));
+  const builder = as.orderedCollection().id(id).first(first);
+  if (totalItems !== null) builder.totalItems(totalItems);
+  return withContext(await finish(builder));
 }
 
 /** A page of an ordered collection, newest first. `items` as the encoders of this file give them. */

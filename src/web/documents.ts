@@ -58,19 +58,22 @@ export function personAsActor(ctx: Context, actor: Actor): Promise<JsonObject> {
   return encodeActor(actor, personUrl(ctx, actor), { ...(avatar !== null && { icon: image(avatar, 'image/png') }), ...(banner !== null && { image: image(banner, 'image/webp') }) });
 }
 
-/** The whole collection with its first page in it, or, for `older`, one page alone. */
-export async function feedAsCollection(
+/**
+ * Posts as a collection: the whole with its first page in it, or, for `older`, one page alone.
+ * @param id its IRI
+ * @param total null: not counted
+ */
+export async function postsAsCollection(
   ctx: Context,
-  actor: Actor,
-  views: PostView[],
-  { total, older, olderThan }: { total: number; older?: string; olderThan: string | null },
+  id: string,
+  { posts, olderThan }: { posts: PostView[]; olderThan: string | null },
+  { total, older }: { total: number | null; older: string | undefined },
 ): Promise<JsonObject> {
-  const id = `${personUrl(ctx, actor)}/feed.json`;
   const page = await encodeCollectionPage({
     id: older ? `${id}?older=${older}` : `${id}?older`,
     partOf: id,
     next: olderThan ? `${id}?older=${olderThan}` : null,
-    items: await Promise.all(views.map((view) => postAsNote(ctx, view))),
+    items: await Promise.all(posts.map((view) => postAsNote(ctx, view))),
   });
   if (older) return page;
   const { '@context': _, ...first } = page;

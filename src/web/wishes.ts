@@ -1,6 +1,6 @@
 // What a program wishes for a person over the HTTP API (interface.md §6), done by the same services as what she does by forms.
 import type { Account } from '../domain/account.js';
-import { handleOf } from '../domain/actor.js';
+import type { Actor } from '../domain/actor.js';
 import type { Audience } from '../domain/activity.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, isGuid } from '../domain/guid.js';
@@ -13,7 +13,7 @@ import { deletePost, editPost, publishPost } from '../services/publish.js';
 import { likePost, unlikePost } from '../services/reactions.js';
 import { addContact, findOrNotePerson, removeContact } from '../services/relationships.js';
 import { resharePost, unresharePost } from '../services/reshares.js';
-import { actorOf } from '../services/stream.js';
+import { personUrl } from './documents.js';
 
 /** An object of ours by its IRI: `DX_PUBLIC_URL/posts/GUID` or `/comments/GUID`. */
 type Thing = { kind: 'post' | 'comment'; guid: Guid };
@@ -57,9 +57,8 @@ function addressIn(ctx: Context, iri: string): string {
  * @returns the IRI of what was made, or of what it was about
  * @throws DomainError as the services do; the field names the member at fault
  */
-export async function fulfil(ctx: Context, account: Account, wish: Wish, once: string | undefined): Promise<string> {
+export async function fulfil(ctx: Context, { account, actor: me }: { account: Account; actor: Actor }, wish: Wish, once: string | undefined): Promise<string> {
   const { publicUrl } = ctx.config;
-  const me = await actorOf(ctx, account);
   const countPost = () => takeLimits(ctx, { 'post-account': String(account.id) });
   switch (wish.do) {
     case 'create': {
@@ -102,7 +101,7 @@ export async function fulfil(ctx: Context, account: Account, wish: Wish, once: s
       const text = addressIn(ctx, wish.object);
       const other = await withField(async () => (wish.do === 'follow' ? (await addContact(ctx, account, text)).other : ctx.store.transaction((tx) => findOrNotePerson(ctx, tx, text))));
       if (wish.do === 'unfollow') await removeContact(ctx, account, other.id);
-      return `${publicUrl}/people/${encodeURIComponent(handleOf(other))}`;
+      return personUrl(ctx, other);
     }
   }
 }

@@ -1,16 +1,15 @@
 // The HTTP API (interface.md §6): ActivityPub's client-to-server part (W3C Recommendation 2018-01-23, §5–6) with HTTP Basic and an app password.
 // No cookies, so no forgery: a browser sends neither these media types nor a stored password to another site by itself.
 import { STATUS_CODES } from 'node:http';
-import express, { type ErrorRequestHandler, type Request, type Response } from 'express';
+import express, { type ErrorRequestHandler, type Request } from 'express';
 import type { Account } from '../../domain/account.js';
 import type { Actor } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
-import { encodeCollection, encodeCollectionPage, type JsonObject } from '../../formats/activitystreams2.js';
 import { decodeActivity } from '../../formats/as2-activity.js';
 import { checkAppPassword } from '../../services/app-passwords.js';
 import type { Context } from '../../services/context.js';
-import { actorOf, countPostsBy, findPerson, homeStream, listPostsBy, type PostView } from '../../services/stream.js';
-import { ACTIVITY_TYPES, personUrl, postAsNote, sendActivityJson } from '../documents.js';
+import { actorOf, countPostsBy, findPerson, homeStream, listPostsBy } from '../../services/stream.js';
+import { ACTIVITY_TYPES, personUrl, postsAsCollection, sendActivityJson } from '../documents.js';
 import { fromHttpError, problemOf, retryAfter, statusOf } from '../problem.js';
 import { fulfil } from '../wishes.js';
 import { olderOf, pageOfPosts } from './stream.js';
@@ -54,47 +53,31 @@ export function apiRoutes(ctx: Context): express.Router {
   router.get('/u/:name/outbox', async (req, res) => {
     const [{ actor }, who] = [await findPerson(ctx, req.params.name.toLowerCase()), await login(req)];
     const viewer = who ? { actorId: who.actor.id } : 'anonymous';
-    const page = (limit: number) => listPostsBy(ctx, viewer, actor, { ...olderThan(req), limit });
-    await sendCollection(ctx, req, res, `${personUrl(ctx, actor)}/outbox`, page, await countPostsBy(ctx, viewer, actor), who === null);
+    const older = olderOf(req);
+    const [page, total] = await Promise.all([pageOfPosts((limit) => listPostsBy(ctx, viewer, actor, { older, limit })), countPostsBy(ctx, viewer, actor)]);
+    sendActivityJson(res.vary('Authorization'), await postsAsCollection(ctx, `${personUrl(ctx, actor)}/outbox`, page, { total, older }), { shared: who === null });
   });
 
   router.get('/u/:name/inbox', async (req, res) => {
     const { account, actor } = await ownerOf(req);
-    const page = (limit: number) => homeStream(ctx, account, { ...olderThan(req), limit });
-    await sendCollection(ctx, req, res, `${personUrl(ctx, actor)}/inbox`, page, null, false);
+    const older = olderOf(req);
+    const page = await pageOfPosts((limit) => homeStream(ctx, account, { older, limit }));
+    sendActivityJson(res.vary('Authorization'), await postsAsCollection(ctx, `${personUrl(ctx, actor)}/inbox`, page, { total: null, older }));
   });
 
   // Express' own parser says 413 and 400; what is no JSON at all is told by us.
   router.post('/u/:name/outbox', express.json({ type: [...ACTIVITY_TYPES.map((type) => type.split(';')[0]!), 'application/*+json'], limit: BODY_BYTES, strict: true }), async (req, res) => {
-    const { account } = await ownerOf(req);
+    const owner = await ownerOf(req);
     if (req.body === undefined) throw Object.assign(new DomainError('invalid', 'Send JSON, as application/activity+json.'), { status: 415 });
     const key = req.get('idempotency-key');
     const once = key === undefined ? undefined : ONCE.exec(key)?.[1];
     if (key !== undefined && once === undefined) throw new DomainError('invalid', 'An Idempotency-Key has 1 to 100 letters, digits and - _ . :', 'Idempotency-Key');
-    const location = await fulfil(ctx, account, decodeActivity(req.body), once);
+    const location = await fulfil(ctx, owner, decodeActivity(req.body), once);
     res.status(201).location(location).set('Cache-Control', 'no-store').end();
   });
 
   router.use('/u/:name', answerProblem(ctx));
   return router;
-}
-
-const olderThan = (req: Request): { older?: string } => {
-  const older = olderOf(req);
-  return older === undefined ? {} : { older };
-};
-
-/** The collection with its first page in it; with `?older=GUID` one page alone. @param total null: not counted (the stream) */
-async function sendCollection(ctx: Context, req: Request, res: Response, id: string, list: (limit: number) => Promise<PostView[]>, total: number | null, shared: boolean): Promise<void> {
-  const { older } = olderThan(req);
-  const { posts, olderThan: next } = await pageOfPosts(list);
-  const items = await Promise.all(posts.map((view) => postAsNote(ctx, view)));
-  const page = await encodeCollectionPage({ id: older ? `${id}?older=${older}` : `${id}?older`, partOf: id, next: next ? `${id}?older=${next}` : null, items });
-  res.vary('Authorization');
-  if (older) return sendActivityJson(res, page, { shared });
-  const { '@context': _, ...first } = page;
-  const { totalItems, ...collection } = (await encodeCollection({ id, totalItems: total ?? 0, first: `${id}?older` })) as JsonObject & { totalItems?: number };
-  sendActivityJson(res, { ...collection, ...(total === null ? {} : { totalItems: total }), first }, { shared });
 }
 
 /** Programs get RFC 9457, whatever they accept: a member at fault is 422, what cannot be read at all 400. What people open goes on to the error page. */

@@ -9,7 +9,7 @@ import { parseAddress } from '../../services/relationships.js';
 import { actorByJid, countPostsBy, findPerson, listPostsBy } from '../../services/stream.js';
 import { aspectsOfMember } from '../../store/aspects.js';
 import { findRelationship } from '../../store/relationships.js';
-import { ACTIVITY_TYPES, feedAsAtom, feedAsCollection, personAsActor, sendActivityJson, sendAtom } from '../documents.js';
+import { ACTIVITY_TYPES, feedAsAtom, personAsActor, personUrl, postsAsCollection, sendActivityJson, sendAtom } from '../documents.js';
 import { lookUpForm, submit } from '../forms.js';
 import { type Fetching, PersonPage } from '../pages/person.js';
 import { sendPage } from '../render.js';
@@ -31,11 +31,8 @@ export function feedRoutes(ctx: Context): express.Router {
   router.get('/u/:name/feed.json', async (req, res) => {
     const { actor } = await findPerson(ctx, req.params.name.toLowerCase());
     const older = olderOf(req);
-    const [{ posts, olderThan }, total] = await Promise.all([
-      pageOfPosts((limit) => listPostsBy(ctx, 'anonymous', actor, { ...(older ? { older } : {}), limit })),
-      countPostsBy(ctx, 'anonymous', actor),
-    ]);
-    sendActivityJson(res, await feedAsCollection(ctx, actor, posts, { total, older, olderThan }), { shared: true });
+    const [page, total] = await Promise.all([pageOfPosts((limit) => listPostsBy(ctx, 'anonymous', actor, { older, limit })), countPostsBy(ctx, 'anonymous', actor)]);
+    sendActivityJson(res, await postsAsCollection(ctx, `${personUrl(ctx, actor)}/feed.json`, page, { total, older }), { shared: true });
   });
 
   return router;
@@ -50,7 +47,7 @@ export function peopleRoutes(ctx: Context): express.Router {
     const viewer = viewerOf(visit);
     const older = olderOf(req);
     const [{ posts, olderThan }, count, notice] = await Promise.all([
-      pageOfPosts((limit) => listPostsBy(ctx, viewer, actor, { ...(older ? { older } : {}), limit })),
+      pageOfPosts((limit) => listPostsBy(ctx, viewer, actor, { older, limit })),
       countPostsBy(ctx, viewer, actor),
       relationNotice(ctx, req, res, actor),
     ]);

@@ -74,7 +74,7 @@ export function streamRoutes(ctx: Context): express.Router {
     const older = olderOf(req);
     const aspects = await listAspectViews(ctx, member.account);
     const aspect = aspectNamed(queryText(req, 'aspect'), aspects);
-    const page = { ...(older ? { older } : {}), ...(aspect ? { aspectId: aspect.id } : {}) };
+    const page = { older, aspectId: aspect?.id };
     const typed = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : null;
     const [{ posts, olderThan }, requests, passwords, rest, notice] = await Promise.all([
       pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit })),
@@ -92,14 +92,14 @@ export function streamRoutes(ctx: Context): express.Router {
   router.get('/activity', async (req, res) => {
     const { account } = memberOf(res);
     const older = olderOf(req);
-    const { posts, olderThan } = await pageOfPosts((limit) => activityStream(ctx, account, { ...(older ? { older } : {}), limit }));
+    const { posts, olderThan } = await pageOfPosts((limit) => activityStream(ctx, account, { older, limit }));
     sendPage(res, <ActivityPage {...{ posts, olderThan }} aspects={await listAspectViews(ctx, account)} />);
   });
 
   router.get('/tags/:tag', async (req, res) => {
     const tag = req.params.tag.replace(/^#/, '').normalize('NFC').toLowerCase();
     const older = olderOf(req);
-    const { posts, olderThan } = await pageOfPosts((limit) => tagStream(ctx, viewerOf(visitOf(res)), tag, { ...(older ? { older } : {}), limit }));
+    const { posts, olderThan } = await pageOfPosts((limit) => tagStream(ctx, viewerOf(visitOf(res)), tag, { older, limit }));
     sendPage(res, <TagPage {...{ posts, olderThan, tag }} />);
   });
 
