@@ -7,6 +7,7 @@ import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
 import { sendNotificationMail } from '../services/notification-mail.js';
 import { first } from '../services/precedence.js';
+import { setArrived } from '../store/ledger.js';
 import type { Xmpp } from '../xmpp/index.js';
 
 const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job.payload, signal) });
@@ -30,10 +31,11 @@ export const xmppHandlers = (ctx: Context, xmpp: Pick<Xmpp, 'handlers'>): Handle
 const STOP_MS = 4_000;
 
 /** What the workers of both queues have in common. */
-export const workerOptions = (ctx: Context): Pick<WorkerOptions, 'store' | 'log' | 'now' | 'stopMs' | 'onDead'> => ({
+export const workerOptions = (ctx: Context): Pick<WorkerOptions, 'store' | 'log' | 'now' | 'stopMs' | 'onArrived' | 'onDead'> => ({
   store: ctx.store,
   log: ctx.log,
   now: ctx.now,
   stopMs: STOP_MS,
+  onArrived: setArrived,
   onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
 });

@@ -3,13 +3,16 @@ import { DeliveryError, DomainError } from '../domain/errors.js';
 import type { Job, JobKind, Queue } from '../domain/job.js';
 import type { Store, Tx } from '../store/database.js';
 import { type Claim, type ClaimedJob, claimIn, completeAll, type Fate, LEASE_ENDED, lockLanes, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
+import type { Arrival } from '../store/ledger.js';
 
 /**
  * Runs one job. May run again for the same job, so its effects are idempotent.
+ * @returns what is to be written down with the end of the job: in one transaction with many others
  * @param signal aborted when the worker stops waiting for it, or has lost its lease: what comes after has no effect on the job
  * @throws Postpone, DeliveryError, or anything else, which is tried again later
  */
-export type Handler<K extends JobKind = JobKind> = (job: Extract<Job, { kind: K }>, signal: AbortSignal) => Promise<void>;
+// biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to say
+export type Handler<K extends JobKind = JobKind> = (job: Extract<Job, { kind: K }>, signal: AbortSignal) => Promise<Arrival | void>;
 export type Handlers = { [K in JobKind]?: Handler<K> };
 
 /** Not now: the job waits, and it counts as no attempt. */
@@ -39,6 +42,8 @@ export interface WorkerOptions {
   gate?: Gate;
   /** Several jobs of a lane under one lease, completed together (the default); false: each by itself. */
   batch?: boolean;
+  /** Runs in the transaction that completes the jobs whose handlers returned these. */
+  onArrived?: (tx: Tx, arrivals: readonly Arrival[]) => Promise<void>;
   /** Runs in the transaction that gives a job up. */
   onDead?: (tx: Tx, job: Job, error: string) => Promise<void>;
   leaseMs?: number;
@@ -75,6 +80,8 @@ export function backOffMs(attempts: number, random: () => number = Math.random):
 interface Ending {
   claim: Claim;
   done: number[];
+  /** What their handlers returned. */
+  arrived: Arrival[];
   failed?: { job: ClaimedJob; error: string; fate: Fate };
   putOff?: { id: number; runAt: number };
 }
@@ -83,6 +90,7 @@ interface Run {
   claim: Claim;
   /** Ids of its jobs that are done. */
   done: number[];
+  arrived: Arrival[];
   /** By the monotonic clock: the wall clock may jump (threats.md 14). */
   leaseEnds: number;
   abort: AbortController;
@@ -117,6 +125,8 @@ export function startWorker(options: WorkerOptions): Worker {
   async function loop(): Promise<void> {
     looping = true;
     while (again) {
+      // What ends in the same turn, as all do that waited for one barrier, is written down together.
+      if (running.size > 0) await new Promise((resolve) => setImmediate(resolve));
       again = false;
       try {
         await round();
@@ -170,7 +180,7 @@ export function startWorker(options: WorkerOptions): Worker {
       throw error;
     }
     for (const claim of claims) {
-      const run: Run = { claim, done: [], leaseEnds: askedAt + leaseMs, abort: new AbortController() };
+      const run: Run = { claim, done: [], arrived: [], leaseEnds: askedAt + leaseMs, abort: new AbortController() };
       running.add(run);
       void perform(run).then((ending) => {
         if (!running.delete(run)) return; // stop() has given it back already
@@ -191,7 +201,14 @@ export function startWorker(options: WorkerOptions): Worker {
     const rest = endings.filter((ending) => !isSimple(ending));
     if (rest.length > 0) await lockLanes(tx, endings.map(({ claim }) => claim));
     for (const lost of await completeAll(tx, endings.filter(isSimple), now())) warnOfLoss(lost);
+    await noteArrivals(tx, endings);
     for (const ending of rest) await writeDown(tx, ending);
+  }
+
+  /** Whether the lease was kept or not: it did arrive. */
+  async function noteArrivals(tx: Tx, endings: readonly Ending[]): Promise<void> {
+    const arrived = endings.flatMap((ending) => ending.arrived);
+    if (arrived.length > 0) await options.onArrived?.(tx, arrived);
   }
 
   /** Lanes and jobs without one take turns in being first, so that neither waits for ever. */
@@ -219,7 +236,10 @@ export function startWorker(options: WorkerOptions): Worker {
     }
     for (const ending of endings) {
       try {
-        await store.transaction((tx) => writeDown(tx, ending));
+        await store.transaction(async (tx) => {
+          await writeDown(tx, ending);
+          await noteArrivals(tx, [ending]);
+        });
       } catch (err) {
         log.error({ err, jobs: ending.claim.jobs.map(({ id }) => id) }, 'the end of a job cannot be written down: it runs again when its lease ends');
       }
@@ -228,28 +248,29 @@ export function startWorker(options: WorkerOptions): Worker {
 
   /** Runs the jobs of a claim one after another. @returns null when the lease is lost */
   async function perform(run: Run): Promise<Ending | null> {
-    const { claim, done, abort } = run;
+    const { claim, done, arrived, abort } = run;
     for (const job of claim.jobs) {
       // The next one of the lane is only begun while we may, and while the lease lasts; without it somebody else may have begun it.
       if (done.length > 0 && (stopping || gate?.isOpen() === false)) break;
       if (run.leaseEnds - performance.now() < leaseMs / 3) await renewLeases([run]);
       if (abort.signal.aborted) return null;
-      const ending = await attempt(job, abort.signal);
-      if (ending) return { claim, done, ...ending };
+      const ending = await attempt(job, arrived, abort.signal);
+      if (ending) return { claim, done, arrived, ...ending };
       done.push(job.id);
     }
-    return { claim, done };
+    return { claim, done, arrived };
   }
 
   /** @returns null when it was done */
-  async function attempt(job: ClaimedJob, signal: AbortSignal): Promise<Pick<Ending, 'failed' | 'putOff'> | null> {
+  async function attempt(job: ClaimedJob, arrived: Arrival[], signal: AbortSignal): Promise<Pick<Ending, 'failed' | 'putOff'> | null> {
     const of = { job: job.id, kind: job.kind, attempts: job.attempts };
     try {
       // It has killed its worker again and again.
       if (job.attempts >= MAX_ATTEMPTS && job.lastError === LEASE_ENDED) throw new DeliveryError('given up before it ran again', true);
       const handler = options.handlers[job.kind] as Handler | undefined;
       if (!handler) throw new Error(`nobody here runs jobs of the kind ${job.kind}`);
-      await handler(job as never, signal);
+      const arrival = await handler(job as never, signal);
+      if (arrival) arrived.push(arrival);
       log.debug(of, 'job done');
       return null;
     } catch (error) {
@@ -340,7 +361,7 @@ export function startWorker(options: WorkerOptions): Worker {
       clearInterval(renewing);
       for (const run of running) {
         running.delete(run);
-        ended.push({ claim: run.claim, done: [...run.done] });
+        ended.push({ claim: run.claim, done: [...run.done], arrived: [...run.arrived] });
       }
       wake();
       await within(

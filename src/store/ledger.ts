@@ -52,6 +52,25 @@ export async function setDelivery(
   await deliveries.update(tx, { activityId, protocol, host }, { ...change, error });
 }
 
+/** A delivery that has arrived, and for how many. */
+export type Arrival = Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'at'> & { recipients: number };
+
+/** These have arrived: many at once, because one by one a transaction costs more than the delivery itself. */
+export async function setArrived(tx: Tx, arrivals: readonly Arrival[]): Promise<void> {
+  if (tx.dialect === 'sqlite') {
+    const statement = "update deliveries set state = 'arrived', recipients = ?, error = null, at = ? where activity_id = ? and protocol = ? and host = ?";
+    for (const { activityId, protocol, host, recipients, at } of arrivals) await tx.query(statement, [recipients, at, activityId, protocol, host]);
+    return;
+  }
+  const column = <K extends keyof Arrival>(name: K) => arrivals.map((arrival) => arrival[name]);
+  await tx.query(
+    `update deliveries d set state = 'arrived', recipients = a.recipients, error = null, at = a.at
+     from unnest(?::varchar[], ?::varchar[], ?::varchar[], ?::integer[], ?::bigint[]) as a(activity_id, protocol, host, recipients, at)
+     where d.activity_id = a.activity_id and d.protocol = a.protocol and d.host = a.host`,
+    [column('activityId'), column('protocol'), column('host'), column('recipients'), column('at')],
+  );
+}
+
 /**
  * An error came back for what had arrived.
  * @returns false when that was longer than BOUNCE_MS ago, or it had not

@@ -1,8 +1,9 @@
 import { DeliveryError } from '../../../src/domain/errors.js';
 import type { NewJob, Queue } from '../../../src/domain/job.js';
 import { backOffMs, type Gate, type Handler, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
-import type { Store } from '../../../src/store/database.js';
+import type { Store, Tx } from '../../../src/store/database.js';
 import { addJobs, claim, listJobs, sweep } from '../../../src/store/jobs.js';
+import type { Arrival } from '../../../src/store/ledger.js';
 import { describeStores, silentLog } from '../../support/store.js';
 
 const job = (number: number, lane?: string, change: { runAt?: number; queue?: Queue } = {}): NewJob => ({
@@ -45,10 +46,10 @@ describeStores((makeStore) => {
   });
 
   /** A worker whose jobs are numbers; it notes them in `ran`. */
-  function start(run: (number: number, signal: AbortSignal) => Promise<void> | void = () => {}, change: Partial<WorkerOptions> = {}): Worker {
+  function start(run: (number: number, signal: AbortSignal) => unknown = () => {}, change: Partial<WorkerOptions> = {}): Worker {
     const handler: Handler<'profile-changed'> = async ({ payload }, signal) => {
       ran.push(payload.actorId);
-      await run(payload.actorId, signal);
+      return run(payload.actorId, signal) as Promise<Arrival>;
     };
     const worker = startWorker({ store, queue: 'main', handlers: { 'profile-changed': handler }, log: silentLog, now, concurrency: 4, ...change });
     workers.push(worker);
@@ -123,6 +124,63 @@ describeStores((makeStore) => {
     clock += 2_001;
     await worker.idle();
     expect(ran.slice(3)).toEqual([1, 2]);
+  });
+
+  describe('what handlers return', () => {
+    const arrival = (number: number): Arrival => ({ activityId: String(number), protocol: 'xmpp', host: 'b.test', recipients: number, at: 1 });
+    const numbers = (arrivals: readonly Arrival[]) => arrivals.map(({ recipients }) => recipients).toSorted((a, b) => a - b);
+
+    test('is written down in the transaction that completes their jobs, all together', async () => {
+      const told: { numbers: number[]; left: number }[] = [];
+      const onArrived = async (tx: Tx, arrivals: readonly Arrival[]) => {
+        const left = await tx.query("select 1 from jobs where kind = 'profile-changed'");
+        told.push({ numbers: numbers(arrivals), left: left.length });
+      };
+      await add(job(1, 'a'), job(2, 'a'), job(3, 'b'), job(4));
+      await start(arrival, { onArrived }).idle();
+      expect(told).toEqual([{ numbers: [1, 2, 3, 4], left: 0 }]);
+    });
+
+    test('is not lost for those before one that fails', async () => {
+      const told: number[] = [];
+      const onArrived = async (_: Tx, arrivals: readonly Arrival[]) => void told.push(...numbers(arrivals));
+      await add(job(1, 'a'), job(2, 'a'), job(3, 'a'));
+      const worker = start((number) => {
+        if (number === 2) throw new DeliveryError('away', false);
+        return arrival(number);
+      }, { onArrived });
+      await worker.idle();
+      expect(told).toEqual([1]);
+      expect(await listJobs(store)).toMatchObject([{ lastError: 'away' }, { lastError: null }]);
+    });
+
+    test('holds up nobody else when it cannot be written down: its job runs again', async () => {
+      const told: number[] = [];
+      const onArrived = async (_: Tx, arrivals: readonly Arrival[]) => {
+        if (arrivals.some(({ recipients }) => recipients === 2)) throw new Error('on purpose');
+        told.push(...numbers(arrivals));
+      };
+      await add(job(1, 'a'), job(2, 'b'), job(3));
+      await start(arrival, { onArrived }).idle();
+      expect(told.toSorted()).toEqual([1, 3]);
+      expect(await listJobs(store)).toMatchObject([{ lane: 'b' }]);
+    });
+
+    test('of what was done before the stop is written down', async () => {
+      const { happen: begun, happened: hasBegun } = event();
+      const told: number[] = [];
+      const onArrived = async (_: Tx, arrivals: readonly Arrival[]) => void told.push(...numbers(arrivals));
+      await add(job(1, 'a'), job(2, 'a'));
+      const worker = start((number, signal) => {
+        if (number === 1) return arrival(number);
+        begun();
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+      }, { onArrived, stopMs: 1 });
+      await hasBegun;
+      await worker.stop();
+      expect(told).toEqual([1]);
+      expect(await listJobs(store)).toMatchObject([{ attempts: 0 }]);
+    });
   });
 
   test('a job that may never succeed is given up at once, its lane goes on, and its end is told in the same transaction', async () => {

@@ -25,6 +25,7 @@ import {
   insertActivity,
   latestDeliverySummary,
   listDeliveries,
+  setArrived,
   setDelivery,
 } from '../../../src/store/ledger.js';
 import { findOwnPost, findPostByOnce, findPostForDelivery, insertPost, updatePost } from '../../../src/store/posts.js';
@@ -279,16 +280,16 @@ describeStores((makeStore) => {
     expect(await add(activity.id, ['old.example'])).toEqual(['old.example']);
     expect((await add(edit.id, ['b.example', 'a.example', 'b.example'])).sort()).toEqual(['a.example', 'b.example']);
     expect(await add(edit.id, ['c.example', 'a.example'])).toEqual(['c.example']);
-    const set = (host: string, state: 'arrived' | 'given-up', more: { recipients?: number; error?: string }) =>
-      store.transaction((tx) => setDelivery(tx, { activityId: edit.id, protocol: 'xmpp', host, state, at: T + 1, ...more }));
-    await set('a.example', 'arrived', { recipients: 7 });
-    await set('b.example', 'given-up', { error: 'no route' });
+    const of = (host: string) => ({ activityId: edit.id, protocol: 'xmpp', host, at: T + 1 }) as const;
+    await store.transaction((tx) => setDelivery(tx, { ...of('a.example'), state: 'waiting', error: 'away' }));
+    await store.transaction((tx) => setDelivery(tx, { ...of('b.example'), state: 'given-up', error: 'no route' }));
+    await store.transaction((tx) => setArrived(tx, [{ ...of('a.example'), recipients: 7 }, { ...of('nobody.example'), recipients: 1 }, { ...of('old.example'), activityId: activity.id, recipients: 0 }]));
     expect(await latestDeliverySummary(store, [guid, newGuid(T)])).toEqual(new Map([[guid, { total: 3, arrived: 1, failed: 1 }]]));
     expect(await listDeliveries(store, guid)).toEqual([
       { activityId: edit.id, protocol: 'xmpp', host: 'a.example', state: 'arrived', recipients: 7, error: null, at: T + 1 },
       { activityId: edit.id, protocol: 'xmpp', host: 'b.example', state: 'given-up', recipients: null, error: 'no route', at: T + 1 },
       { activityId: edit.id, protocol: 'xmpp', host: 'c.example', state: 'waiting', recipients: null, error: null, at: T },
-      expect.objectContaining({ activityId: activity.id, host: 'old.example' }),
+      { activityId: activity.id, protocol: 'xmpp', host: 'old.example', state: 'arrived', recipients: 0, error: null, at: T + 1 },
     ]);
     const bounce = (host: string, at: number) => store.transaction((tx) => bounced(tx, { activityId: edit.id, protocol: 'xmpp', host, error: 'gone', at }));
     expect(await bounce('a.example', T + 2 + BOUNCE_MS)).toBe(false);
