@@ -4,6 +4,7 @@ import { deliveries, eventSeconds } from '../metrics.js';
 import type { Context } from '../services/context.js';
 import type { Tx } from '../store/database.js';
 import { type Arrival, findActivity, setDelivery } from '../store/ledger.js';
+import { together } from '../store/together.js';
 
 /**
  * Brings one activity to one server. The ledger row outlives the job.
@@ -13,7 +14,7 @@ import { type Arrival, findActivity, setDelivery } from '../store/ledger.js';
 export async function deliver(ctx: Context, { activityId, protocol: name, host }: JobPayloads['deliver'], signal: AbortSignal): Promise<Arrival | undefined> {
   const protocol = ctx.protocols.find((candidate) => candidate.name === name);
   if (!protocol) throw new DeliveryError(`this process does not speak ${name}`, false);
-  const activity = await findActivity(ctx.store, activityId);
+  const activity = await together(ctx.store, `activity ${activityId}`, null, () => findActivity(ctx.store, activityId));
   if (!activity) return undefined;
   try {
     const recipients = await protocol.deliver(activity, host, signal);

@@ -80,23 +80,27 @@ export interface DeliveryTargets {
 }
 
 /**
- * Who on this host is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
+ * Who on each of these hosts is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
  * access check admits the person behind it. `pausedUntil` and caps are the caller's. Few columns, because there may be thousands of
  * rows, and to bring one column of them over costs more than the check.
+ * @param hosts different ones
  */
-export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number; reshareOf?: Guid | null }, host: string): Promise<DeliveryTargets> {
+export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number; reshareOf?: Guid | null }, hosts: readonly string[]): Promise<Map<string, DeliveryTargets>> {
+  const [host, isThere] =
+    hosts.length === 1 ? [hosts[0], 't.host = ?'] : db.dialect === 'postgres' ? [hosts, 't.host = any(?)'] : [JSON.stringify(hosts), 't.host in (select value from json_each(?))'];
   const params = [post.guid, post.authorId, host];
   // A reshare shows its root: nobody gets it to whom the root's author shows nothing.
   const root = post.reshareOf ? `and not exists (select 1 from posts r where r.guid = p.reshare_of and not ${visibleSql('r', 't.person_id')})` : '';
   const ofPost = (columns: string, from: string, state: string) =>
     `select ${columns} from posts p join ${from} t on t.actor_id = p.author_id
-     where p.guid = ? and p.author_id = ? and t.host = ? and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`;
+     where p.guid = ? and p.author_id = ? and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`;
   const subscribed = ofPost('t.node, t.jid, t.person_id as "personId", t.paused_until as "pausedUntil"', 'subscriptions', "state = 'subscribed'");
   const following = ofPost('t.actor_id as "actorId", t.jid, t.person_id as "personId", t.last_guid as "lastGuid"', 'presence_legs', "inbound = 'on'");
-  return {
-    subscriptions: await db.query(`${subscribed} order by t.jid, t.node`, params),
-    legs: await db.query(`${following} order by t.jid`, params),
-  };
+  const targets = new Map<string, DeliveryTargets>(hosts.map((each) => [each, { subscriptions: [], legs: [] }]));
+  const of = (jid: string) => targets.get(hosts.length === 1 ? hosts[0]! : hostOf(jid))!;
+  for (const row of await db.query<DeliveryTargets['subscriptions'][number]>(`${subscribed} order by t.jid, t.node`, params)) of(row.jid).subscriptions.push(row);
+  for (const row of await db.query<DeliveryTargets['legs'][number]>(`${following} order by t.jid`, params)) of(row.jid).legs.push(row);
+  return targets;
 }
 
 /**

@@ -10,7 +10,8 @@ import { listPostsBy } from '../services/stream.js';
 import { findActor, findLocalActor } from '../store/actors.js';
 import { bounced, findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
-import { deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
+import { together } from '../store/together.js';
+import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
 import type { Element } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
@@ -32,6 +33,9 @@ const PAUSE_MS = { min: 60_000, max: 24 * 3_600_000 };
 const MAX_PAUSED = 50_000;
 /** How many stanzas go out between two looks at the queue. */
 const BURST = 64;
+
+/** Messages as text, for as long as anyone has them. */
+const written = new WeakMap<Element, (to: string) => string>();
 
 /** What feeds.ts needs of the rest of this folder. */
 export interface FeedsParts {
@@ -81,13 +85,12 @@ export class Feeds {
 
   async #deliverNow(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
     const { ctx, parts } = this;
-    const post = await findPostForDelivery(ctx.store, activity.postGuid);
-    const author = post && (await findActor(ctx.store, post.authorId));
+    const { post, author, events } = await together(ctx.store, `news of ${activity.id}`, null, () => this.#newsOf(activity));
     // What was retracted in between is not told any more; the retraction has a delivery of its own.
     if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return 0;
     const under = await this.#tellUnder(activity, post, author, host, signal);
     if (!isOfFeed(activity.verb)) return under;
-    const targets = await deliveryTargets(ctx.store, post, host);
+    const targets = await this.#targets(post, host);
     const now = ctx.now();
 
     const to = new Map<FeedNodeName, string[]>(FEED_NODES.map((node) => [node, []]));
@@ -120,10 +123,31 @@ export class Feeds {
     }
 
     const sending = [...to].filter(([, recipients]) => recipients.length > 0);
-    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await this.#event(activity, post, author, node), recipients, signal)));
+    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await events(node), recipients, signal)));
     if (people.size > 0) await parts.transport.barrier();
-    if (reached.length > 0) await ctx.store.transaction((tx) => markSent(tx, author.id, reached, activity.id));
+    if (reached.length > 0) {
+      await together(ctx.store, `sent ${activity.id} of ${author.id}`, reached, (of) => ctx.store.transaction((tx) => markSent(tx, author.id, of.flat(), activity.id)));
+    }
     return people.size;
+  }
+
+  /** What an activity is about, as it stands now. `events` makes the message for a node, once. */
+  async #newsOf(activity: Activity): Promise<{ post: Post | null; author: Actor | null; events(node: FeedNodeName): Promise<Element> }> {
+    const post = await findPostForDelivery(this.ctx.store, activity.postGuid);
+    const author = post && (await findActor(this.ctx.store, post.authorId));
+    const made = new Map<FeedNodeName, Promise<Element>>();
+    const events = (node: FeedNodeName) => {
+      let event = made.get(node);
+      if (!event) made.set(node, (event = this.#event(activity, post!, author!, node)));
+      return event;
+    };
+    return { post, author, events };
+  }
+
+  async #targets(post: Post, host: string): Promise<DeliveryTargets> {
+    const { store } = this.ctx;
+    // The author's lane keeps a host from being asked for twice at once; who asks again meanwhile must not get half of what there is.
+    return (await together(store, `targets of ${post.guid}`, host, (hosts) => deliveryTargets(store, post, [...new Set(hosts)]))).get(host)!;
   }
 
   /** What was done under the post, to those who subscribed to its nodes. @returns how many bare JIDs */
@@ -151,7 +175,8 @@ export class Feeds {
 
   async #sendEach(stanza: Element, recipients: string[], signal?: AbortSignal): Promise<void> {
     const { transport } = this.parts;
-    const text = forMany(stanza);
+    let text = written.get(stanza);
+    if (!text) written.set(stanza, (text = forMany(stanza)));
     for (let sent = 0; sent < recipients.length; sent++) {
       transport.sendRaw(text(recipients[sent]!));
       if (sent % BURST !== BURST - 1 || !transport.crowded) continue;

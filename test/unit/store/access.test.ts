@@ -151,6 +151,7 @@ describeStores((makeStore) => {
     return AUDIENCES.filter((_, index) => found[index]);
   };
   const guidsOf = (list: { guid: Guid }[]) => list.map(({ guid }) => guid);
+  const targetsOf = async (to: Audience['to'], ...hosts: string[]) => (await deliveryTargets(store, { guid: posts[to], authorId }, hosts)).get('example.net')!;
   const idOf = (viewer: Viewer) => (viewer === 'anonymous' ? null : viewer.actorId);
 
   /** Every path by which the store hands out posts: each tells which of them the viewer gets. */
@@ -178,15 +179,12 @@ describeStores((makeStore) => {
     'root of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).root !== null),
     'counts of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).counts.comments > 0),
     notifications: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen((await listShown(store, viewer.actorId, { limit: 50 })).map(({ postGuid }) => postGuid!))),
-    subscriptions: async (viewer) => {
-      const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
-      return AUDIENCES.filter((_, index) => targets[index]!.subscriptions.some(({ personId }) => personId === idOf(viewer)));
-    },
-    legs: async (viewer) => {
-      if (viewer === 'anonymous') return PATHS.find!(viewer);
-      const targets = await Promise.all(AUDIENCES.map((to) => deliveryTargets(store, { guid: posts[to], authorId }, 'example.net')));
-      return AUDIENCES.filter((_, index) => targets[index]!.legs.some(({ personId }) => personId === viewer.actorId));
-    },
+    subscriptions: (viewer) => where(async (to) => (await targetsOf(to, 'example.net')).subscriptions.some(({ personId }) => personId === idOf(viewer))),
+    legs: async (viewer) =>
+      viewer === 'anonymous' ? PATHS.find!(viewer) : where(async (to) => (await targetsOf(to, 'example.net')).legs.some(({ personId }) => personId === viewer.actorId)),
+    'subscriptions on several hosts': (viewer) => where(async (to) => (await targetsOf(to, 'else.test', 'example.net')).subscriptions.some(({ personId }) => personId === idOf(viewer))),
+    'legs on several hosts': async (viewer) =>
+      viewer === 'anonymous' ? PATHS.find!(viewer) : where(async (to) => (await targetsOf(to, 'else.test', 'example.net')).legs.some(({ personId }) => personId === viewer.actorId)),
   };
   const CELLS = VIEWERS.flatMap((viewer) => Object.keys(PATHS).map((path) => ({ viewer, path })));
 

@@ -7,7 +7,7 @@ import type { Store } from '../../../src/store/database.js';
 import { countHearts, findHeart, listHearts } from '../../../src/store/hearts.js';
 import { insertLike, removeLike, removeLikesOf } from '../../../src/store/reactions.js';
 import { countNodes, oldestNode, saveFeed, subscribersOf } from '../../../src/store/received.js';
-import { deliveryTargets, endSubscriptions, findSubscriptions, nodeHosts, nodeTargets, subscriptionHosts, upsertSubscription } from '../../../src/store/xmpp.js';
+import { deliveryTargets, endSubscriptions, findSubscriptions, nodeHosts, nodeTargets, saveLeg, subscriptionHosts, upsertSubscription } from '../../../src/store/xmpp.js';
 import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
 
@@ -111,9 +111,25 @@ describeStores((makeStore) => {
     const reshare = await makePost(store, author.id, { to: 'public' }, 2_000, { kind: 'reshare', reshareOf: shown.guid });
     for (const actor of [bob(), carol()]) await subscribe(actor, `${actor.username}@same.test`, 'urn:xmpp:microblog:0');
     await relate(store, root.id, bob().id, { blockedAt: 1 });
-    const told = async (one: Post) => (await deliveryTargets(store, one, 'same.test')).subscriptions.map(({ jid }) => jid);
+    const told = async (one: Post) => (await deliveryTargets(store, one, ['same.test'])).get('same.test')!.subscriptions.map(({ jid }) => jid);
     expect(await told(reshare)).toEqual(['carol@same.test']);
     expect(await told(post)).toEqual(['bob@same.test', 'carol@same.test']);
+  });
+
+  test('of several hosts each has its own recipients', async () => {
+    for (const jid of ['bob@one.test', 'carol@two.test', 'dave@two.test', 'three.test']) await subscribe(bob(), jid, 'urn:xmpp:microblog:0');
+    for (const jid of ['erin@two.test', 'frank@three.test']) {
+      await store.transaction((tx) => saveLeg(tx, { actorId: author.id, jid, personId: bob().id, inbound: 'on', outbound: 'none', capsOnly: false, lastGuid: null }));
+    }
+    const targets = await deliveryTargets(store, post, ['one.test', 'two.test', 'three.test', 'four.test']);
+    const told = [...targets].map(([host, { subscriptions, legs }]) => [host, subscriptions.map(({ jid }) => jid), legs.map(({ jid }) => jid)]);
+    expect(told).toEqual([
+      ['one.test', ['bob@one.test'], []],
+      ['two.test', ['carol@two.test', 'dave@two.test'], ['erin@two.test']],
+      ['three.test', ['three.test'], ['frank@three.test']],
+      ['four.test', [], []],
+    ]);
+    for (const host of targets.keys()) expect((await deliveryTargets(store, post, [host])).get(host)).toEqual(targets.get(host));
   });
 
   test('comments nodes that one of ours is subscribed to are counted apart from feeds, the one looked at longest ago first', async () => {
