@@ -1,52 +1,25 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import type { Account } from '../../src/domain/account.js';
 import { publishPost } from '../../src/services/publish.js';
 import { changeProfile } from '../../src/services/profiles.js';
 import { addContact } from '../../src/services/relationships.js';
-import { launchChromium, type Look, openWindow } from '../support/browser.js';
-import { PASSWORD, type Site, startSite } from '../support/web.js';
+import { type BrowserSite, DESK, listen, startBrowserSite } from '../support/browser-site.js';
+import type { Site } from '../support/web.js';
 
-let browser: Browser;
+let visited: BrowserSite;
 let site: Site;
-let server: Server;
 let origin: string;
-const listen = async (handler: Parameters<typeof createServer>[1]): Promise<[Server, number]> => {
-  const listening = createServer(handler!).listen(0, '127.0.0.1');
-  await new Promise((resolve) => listening.once('listening', resolve));
-  return [listening, (listening.address() as AddressInfo).port];
-};
-const close = (listening: Server) =>
-  new Promise<void>((resolve) => {
-    listening.close(() => resolve());
-    listening.closeAllConnections();
-  });
 beforeAll(async () => {
-  browser = await launchChromium();
-  site = await startSite();
-  const [listening, port] = await listen(site.app);
-  server = listening;
-  origin = `http://localhost:${port}`;
+  visited = await startBrowserSite();
+  ({ site, origin } = visited);
 });
-afterAll(async () => {
-  await browser?.close();
-  if (server) await close(server);
-  await site?.stop();
-});
-
-const DESK: Look = { width: 1280, scheme: 'light', script: true };
+afterAll(() => visited?.stop());
 
 /** A window in which a new account is logged in; closed after the work. */
 async function withMember(username: string, work: (page: Page, account: Account, faults: string[]) => Promise<void>, look = DESK): Promise<void> {
   const account = await site.account(username);
-  const { context, page, faults } = await openWindow(browser, look, origin);
+  const { context, page, faults } = await visited.logIn(username, look);
   try {
-    await page.goto(`${origin}/login`);
-    await page.getByLabel('Your name, address or e-mail').fill(username);
-    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.getByRole('heading', { name: 'Stream' }).waitFor({ state: 'attached' });
     await work(page, account, faults);
     expect(faults).toEqual([]);
   } finally {
@@ -159,7 +132,7 @@ test('nothing that people write runs, even in a browser that ignores our policy'
   await changeProfile(site.ctx, mallory, { displayName: '<script>alert(1)</script>', summary: payloads.join('\n').slice(0, 500) });
   const posts = [];
   for (const text of payloads) posts.push(await publishPost(site.ctx, mallory, { text }));
-  const context = await browser.newContext({ bypassCSP: true });
+  const context = await visited.browser.newContext({ bypassCSP: true });
   try {
     const page = await context.newPage();
     const dialogs: string[] = [];
@@ -187,21 +160,21 @@ test("another site's form changes nothing, and our pages stand in nobody's frame
     const forms = ['/posts', '/login', '/logout', '/settings/app-passwords']
       .map((path, at) => `<form id="f${at}" method="post" action="${origin}${path}"><input name="text" value="forged"><input name="csrf" value="x"><button>f${at}</button></form>`)
       .join('');
-    const [evil, port] = await listen((_req, res) => res.setHeader('Content-Type', 'text/html').end(`<!doctype html>${forms}<iframe src="${origin}/settings/account"></iframe>`));
+    const evil = await listen((_req, res) => res.setHeader('Content-Type', 'text/html').end(`<!doctype html>${forms}<iframe src="${origin}/settings/account"></iframe>`));
     const context = page.context();
     const attack = await context.newPage();
     try {
       // 127.0.0.1 is another site than localhost.
       for (const at of [0, 1, 2, 3]) {
-        await attack.goto(`http://127.0.0.1:${port}/`);
+        await attack.goto(`http://127.0.0.1:${evil.port}/`);
         const [answer] = await Promise.all([attack.waitForNavigation(), attack.click(`#f${at} button`)]);
         expect(answer!.status()).toBe(403);
       }
-      await attack.goto(`http://127.0.0.1:${port}/`);
+      await attack.goto(`http://127.0.0.1:${evil.port}/`);
       expect(await attack.frames()[1]!.locator('input').count()).toBe(0);
     } finally {
       await attack.close();
-      await close(evil);
+      await evil.stop();
     }
     await page.goto(origin);
     expect(await page.locator('article.post').count()).toBe(0);
@@ -210,7 +183,7 @@ test("another site's form changes nothing, and our pages stand in nobody's frame
 });
 
 test('the first page is small', async () => {
-  const { context, page } = await openWindow(browser, DESK, origin);
+  const { context, page } = await visited.open(DESK);
   try {
     let bytes = 0;
     const requests: Promise<void>[] = [];

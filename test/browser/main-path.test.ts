@@ -1,37 +1,25 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Browser } from 'playwright-core';
 import { addContact, setAskFirst } from '../../src/services/relationships.js';
 import { publishPost } from '../../src/services/publish.js';
 import { findAccountByUsername } from '../../src/store/accounts.js';
-import { launchChromium, LOOKS, look, nameOf, openWindow } from '../support/browser.js';
-import { linkIn, PASSWORD, type Site, startSite } from '../support/web.js';
+import { LOOKS, look, nameOf } from '../support/browser.js';
+import { type BrowserSite, startBrowserSite } from '../support/browser-site.js';
+import { linkIn, PASSWORD, type Site } from '../support/web.js';
 
-let browser: Browser;
+let visited: BrowserSite;
 let site: Site;
-let server: Server;
 let origin: string;
+let open: BrowserSite['open'];
 beforeAll(async () => {
-  browser = await launchChromium();
-  site = await startSite();
-  server = createServer(site.app).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  visited = await startBrowserSite();
+  ({ site, origin, open } = visited);
 });
-afterAll(async () => {
-  await browser?.close();
-  await new Promise<void>((resolve) => {
-    server?.close(() => resolve());
-    server?.closeAllConnections();
-  });
-  await site?.stop();
-});
+afterAll(() => visited?.stop());
 
 describe.each(LOOKS.map((at) => [nameOf(at), at] as const))('at %s', (suffix, at) => {
   const name = `alice-${suffix}`;
 
   test('sign up, confirm, chat password, post, read, change, delete, contacts, settings, log out', async () => {
-    const { context, page, faults } = await openWindow(browser, at, origin);
+    const { context, page, faults } = await open(at);
     try {
       const submitted = (words: string | RegExp) => page.getByRole('button', { name: words, exact: typeof words === 'string' }).click();
 
@@ -263,7 +251,7 @@ describe.each(LOOKS.map((at) => [nameOf(at), at] as const))('at %s', (suffix, at
   }, 180_000);
 
   test('pressing the theme switch changes light and dark, and it stays', async () => {
-    const { context, page, faults } = await openWindow(browser, at, origin);
+    const { context, page, faults } = await open(at);
     try {
       await page.goto(`${origin}/about`);
       const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);

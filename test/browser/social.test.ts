@@ -1,6 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import type { Account } from '../../src/domain/account.js';
 import { commentOn } from '../../src/services/comments.js';
 import { unsubscribeToken } from '../../src/services/notification-mail.js';
@@ -10,48 +8,26 @@ import { changeProfile } from '../../src/services/profiles.js';
 import { addContact } from '../../src/services/relationships.js';
 import { actorOf } from '../../src/services/stream.js';
 import { findFetch, saveFetch } from '../../src/store/received.js';
-import { launchChromium, LOOKS, type Look, look, nameOf, openWindow } from '../support/browser.js';
+import { LOOKS, look, nameOf } from '../support/browser.js';
+import { type BrowserSite, DESK, startBrowserSite } from '../support/browser-site.js';
 import { remotePerson, remotePost } from '../support/remote.js';
-import { PASSWORD, type Site, startSite } from '../support/web.js';
+import type { Site } from '../support/web.js';
 
-let browser: Browser;
+let visited: BrowserSite;
 let site: Site;
-let server: Server;
 let origin: string;
+let logIn: BrowserSite['logIn'];
 beforeAll(async () => {
-  browser = await launchChromium();
-  site = await startSite();
-  server = createServer(site.app).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  visited = await startBrowserSite();
+  ({ site, origin, logIn } = visited);
 });
-afterAll(async () => {
-  await browser?.close();
-  await new Promise<void>((resolve) => {
-    server?.close(() => resolve());
-    server?.closeAllConnections();
-  });
-  await site?.stop();
-});
-
-const DESK: Look = { width: 1280, scheme: 'light', script: true };
+afterAll(() => visited?.stop());
 
 /** An account with a name to show. */
 async function person(username: string, displayName: string): Promise<Account> {
   const account = await site.account(username);
   await changeProfile(site.ctx, account, { displayName, summary: '' });
   return account;
-}
-
-/** A window in which the account is logged in. */
-async function logIn(username: string, at: Look): Promise<{ context: BrowserContext; page: Page; faults: string[] }> {
-  const opened = await openWindow(browser, at, origin);
-  await opened.page.goto(`${origin}/login`);
-  await opened.page.getByLabel('Your name, address or e-mail').fill(username);
-  await opened.page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-  await opened.page.getByRole('button', { name: 'Log in' }).click();
-  await opened.page.getByRole('heading', { name: 'Stream' }).waitFor({ state: 'attached' });
-  return opened;
 }
 
 describe.each(LOOKS.map((at) => [nameOf(at), at] as const))('at %s', (suffix, at) => {

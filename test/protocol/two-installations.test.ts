@@ -3,20 +3,16 @@ import { createAspect } from '../../src/services/aspects.js';
 import { lookUp, personView } from '../../src/services/people.js';
 import { acceptRequest, addContact, blockPerson, contactsPage, putIntoAspect, refuseRequest, setAskFirst } from '../../src/services/relationships.js';
 import { eventually } from '../support/eventually.js';
-import { type Member, startTwo, type Two } from '../support/two-installations.js';
+import { type Member, openTwo, type Two } from '../support/two-installations.js';
 
 let two: Two;
 let alice: Member;
 let bob: Member;
-let count = 0;
+let count: number;
 
-beforeAll(async () => {
-  two = await startTwo();
-}, 30_000);
-afterAll(() => two.stop());
-beforeEach(async () => {
-  count += 1;
-  [alice, bob] = [await two.here.account(`alice${count}`), await two.there.account(`bob${count}`)];
+const scene = openTwo();
+beforeEach(() => {
+  ({ two, alice, bob, number: count } = scene);
 });
 
 const texts = async (member: Member): Promise<string[]> => (await two.streamOf(member)).map(({ post }) => post.markdown);

@@ -6,7 +6,7 @@ import { wantComments } from '../../src/services/remote-threads.js';
 import { resharePost, unresharePost } from '../../src/services/reshares.js';
 import { actorOf, type PostView } from '../../src/services/stream.js';
 import { eventually } from '../support/eventually.js';
-import { type Member, startTwo, type Two } from '../support/two-installations.js';
+import { type Member, openTwo, type Two } from '../support/two-installations.js';
 
 let two: Two;
 let alice: Member;
@@ -14,15 +14,11 @@ let bob: Member;
 let post: Post;
 /** The same post as alice has it. */
 let copy: PostView;
-let count = 0;
+let count: number;
 
-beforeAll(async () => {
-  two = await startTwo();
-}, 30_000);
-afterAll(() => two.stop());
+const scene = openTwo();
 beforeEach(async () => {
-  count += 1;
-  [alice, bob] = [await two.here.account(`alice${count}`), await two.there.account(`bob${count}`)];
+  ({ two, alice, bob, number: count } = scene);
   await two.befriend(alice, bob);
   post = await two.there.posts(bob, 'from bob');
   copy = (await eventually(two.here, () => two.streamOf(alice), (views) => views.length === 1))[0]!;

@@ -60,7 +60,7 @@ export async function openWindow(browser: Browser, look: Look, origin: string): 
 }
 
 /** Takes a picture of the whole page, and says how it breaks the rules: overflow to the side, small targets, doubled ids. */
-export async function inspect(page: Page, look: Look, name: string): Promise<string[]> {
+async function inspect(page: Page, look: Look, name: string): Promise<string[]> {
   mkdirSync(screens, { recursive: true });
   await page.screenshot({ path: path.join(screens, `${name}-${nameOf(look)}.png`), fullPage: true });
   // evaluate() works without the page's own scripts, too.
@@ -79,7 +79,7 @@ export async function inspect(page: Page, look: Look, name: string): Promise<str
 }
 
 /** What axe finds on the page as it is, at the look of the page's context. */
-export async function axe(page: Page): Promise<string[]> {
+async function axe(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   return page.evaluate(async () => {
     const { violations } = await (globalThis as unknown as { axe: { run: (o: object) => Promise<{ violations: { id: string; nodes: { target: unknown[]; failureSummary: string }[] }[] }> } }).axe.run({

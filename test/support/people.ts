@@ -11,8 +11,13 @@ import type { Store } from '../../src/store/database.js';
 import { insertPost } from '../../src/store/posts.js';
 import { saveRelationship } from '../../src/store/relationships.js';
 
+export interface Person {
+  actor: Actor;
+  account: Account;
+}
+
 /** An account, active unless told otherwise, with its actor. */
-export const makeAccount = (store: Store, username: string, change: Partial<Account> = {}): Promise<{ actor: Actor; account: Account }> =>
+export const makeAccount = (store: Store, username: string, change: Partial<Account> = {}): Promise<Person> =>
   store.transaction(async (tx) => {
     const actor = await insertLocalActor(tx, { username, domain: 'social.example.org' });
     const account = await insertAccount(tx, {
@@ -37,6 +42,12 @@ export const makeRemote = (store: Store, jid: string): Promise<Actor> => {
   const [username, domain] = jid.split('@') as [string, string];
   return store.transaction((tx) => upsertRemoteActor(tx, { username, domain, address: { protocol: 'xmpp', value: jid } }));
 };
+
+/** Three accounts, and somebody elsewhere. */
+export async function makeCast(store: Store): Promise<{ alice: Person; bob: Person; carol: Person; romeo: Actor }> {
+  const [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => makeAccount(store, name)))) as [Person, Person, Person];
+  return { alice, bob, carol, romeo: await makeRemote(store, 'romeo@montague.example') };
+}
 
 /** A post made at `createdAt`, in milliseconds; its guid is newer than those of all posts made before in this process. */
 export async function makePost(store: Store, authorId: number, audience: Audience, createdAt: number, change: Partial<Post> = {}): Promise<Post> {

@@ -76,3 +76,26 @@ export async function startTwo(options: InstallationOptions = {}): Promise<Two> 
   };
   return two;
 }
+
+export interface TwoScene {
+  two: Two;
+  /** alice lives here, bob there; each test has new ones. `number` tells them, and others whom a test needs, apart. */
+  alice: Member;
+  bob: Member;
+  number: number;
+}
+
+/** Both for all tests of a file, and two people for each. */
+export function openTwo(): TwoScene {
+  const scene = { number: 0 } as TwoScene;
+  beforeAll(async () => {
+    scene.two = await startTwo();
+  }, 30_000);
+  afterAll(() => scene.two.stop());
+  beforeEach(async () => {
+    scene.number += 1;
+    const { two, number } = scene;
+    [scene.alice, scene.bob] = [await two.here.account(`alice${number}`), await two.there.account(`bob${number}`)];
+  });
+  return scene;
+}

@@ -3,8 +3,9 @@ import type { CommentView } from '../../services/comments.js';
 import type { Faults } from '../forms.js';
 import { useVisit } from '../visit.js';
 import { Comment, CommentField } from '../views/Comments.js';
+import { ConfirmDelete } from '../views/ConfirmDelete.js';
 import { AppPage } from '../views/Layout.js';
-import { Back, FaultSummary, Icon, PostForm } from '../views/parts.js';
+import { Back, FaultSummary, PostForm } from '../views/parts.js';
 
 export function EditCommentPage({ view: { comment }, faults }: { view: CommentView; faults?: Faults }) {
   const { t, account } = useVisit();
@@ -33,31 +34,15 @@ export function EditCommentPage({ view: { comment }, faults }: { view: CommentVi
 
 export function DeleteCommentPage({ view }: { view: CommentView }) {
   const { t, account } = useVisit();
-  const path = `/comments/${view.comment.guid}`;
+  const text = account?.actorId === view.author.id ? t.comments.deleteText : t.comments.deleteOther(nameOf(view.author));
   return (
-    <AppPage title={t.comments.deleteTitle} tab={null}>
-      <Back href={path} words={t.comments.back} />
-      <div class="page-head">
-        <h1>{t.comments.deleteTitle}</h1>
-        <p>{account?.actorId === view.author.id ? t.comments.deleteText : t.comments.deleteOther(nameOf(view.author))}</p>
-      </div>
-      <PostForm action={`${path}/delete`}>
-        <p class="row">
-          <button class="btn btn--bad">
-            <Icon name="trash" />
-            {t.comments.deleteButton}
-          </button>
-          <a class="btn btn--quiet" href={path}>
-            {t.post.keep}
-          </a>
-        </p>
-      </PostForm>
+    <ConfirmDelete path={`/comments/${view.comment.guid}`} title={t.comments.deleteTitle} text={text} button={t.comments.deleteButton}>
       <section class="sheet" aria-labelledby="which">
         <h2 class="sr" id="which">
           {t.comments.one}
         </h2>
         <Comment view={view} bare />
       </section>
-    </AppPage>
+    </ConfirmDelete>
   );
 }

@@ -4,6 +4,7 @@ import { type Faults, faultOf } from '../forms.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
 import { Comments, type CommentsPart } from '../views/Comments.js';
+import { ConfirmDelete } from '../views/ConfirmDelete.js';
 import { Avatar, Back, FaultSummary, Icon, Notice, pageOf, PostForm, startingBreak } from '../views/parts.js';
 import { AudienceMark, PostCard } from '../views/PostCard.js';
 
@@ -146,29 +147,11 @@ export function EditPage({ view: { post, aspectNames }, faults }: { view: PostVi
 
 export function DeletePage({ view }: { view: PostView }) {
   const { t } = useVisit();
-  const path = `/posts/${view.post.guid}`;
   return (
-    <AppPage title={t.post.deleteTitle} tab={null}>
-      <Back href={path} words={t.comments.back} />
-      <div class="page-head">
-        <h1>{t.post.deleteTitle}</h1>
-        <p>{t.post.deleteText}</p>
-      </div>
-      <PostForm action={`${path}/delete`}>
-        <p class="row">
-          <button class="btn btn--bad">
-            <Icon name="trash" />
-            {t.post.deleteButton}
-          </button>
-          <a class="btn btn--quiet" href={path}>
-            {t.post.keep}
-          </a>
-        </p>
-      </PostForm>
+    <ConfirmDelete path={`/posts/${view.post.guid}`} title={t.post.deleteTitle} text={t.post.deleteText} button={t.post.deleteButton}>
       <div class="feed">
         <PostCard view={view} preview />
       </div>
-    </AppPage>
+    </ConfirmDelete>
   );
 }
-

@@ -1,12 +1,12 @@
 import type { AspectView } from '../../services/aspects.js';
 import type { PostView } from '../../services/stream.js';
 import type { Entry } from '../../services/relationships.js';
-import { handleOf } from '../../domain/actor.js';
 import { useVisit } from '../visit.js';
 import { Composer, type ComposerProps } from '../views/Composer.js';
 import { AppPage } from '../views/Layout.js';
-import { Avatar, Back, FaultSummary, Icon, Mark, Net, Notice, pageOf, PersonLink, PostForm } from '../views/parts.js';
+import { Back, FaultSummary, Icon, Mark, Notice, pageOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
+import { Who } from '../views/Relation.js';
 import { FindSomeone, LookUp, OwnAddress } from '../views/Side.js';
 
 /** The asterisk made of people who are not there yet. */
@@ -127,21 +127,14 @@ function Requests({ requests }: { requests: Entry[] }) {
     <section aria-labelledby="s-req">
       <h2 id="s-req">{t.stream.wants}</h2>
       <ul class="people">
-        {requests.slice(0, 3).map(({ id, other }) => (
-          <li key={id}>
-            <Avatar actor={other} />
-            <div class="people__who">
-              <PersonLink actor={other} />
-              <p class="from">
-                <span>{handleOf(other)}</span>
-                <Net actor={other} />
-              </p>
-            </div>
-            <PostForm action={`/contacts/${id}/accept`} class="people__acts">
+        {requests.slice(0, 3).map((entry) => (
+          <li key={entry.id}>
+            <Who entry={entry} />
+            <PostForm action={`/contacts/${entry.id}/accept`} class="people__acts">
               <button class="btn btn--main" name="follow" value="yes">
                 {t.contacts.acceptFollow}
               </button>
-              <a class="btn btn--quiet" href={pageOf(other)}>
+              <a class="btn btn--quiet" href={pageOf(entry.other)}>
                 {t.stream.look}
               </a>
             </PostForm>

@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import type { Account } from '../../../src/domain/account.js';
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Outgoing, Protocol } from '../../../src/domain/protocol.js';
 import { blockPerson } from '../../../src/services/relationships.js';
@@ -10,13 +9,8 @@ import { insertOrigin } from '../../../src/store/received.js';
 import type { Store } from '../../../src/store/database.js';
 import type { LiveEvent } from '../../../src/store/notify.js';
 import { testContext, type TestContext } from '../../support/context.js';
-import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
+import { makeAccount, makeCast, makePost, makeRemote, type Person, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
-
-interface Person {
-  actor: Actor;
-  account: Account;
-}
 
 describeStores((makeStore) => {
   let store: Store;
@@ -35,10 +29,9 @@ describeStores((makeStore) => {
       asked.push(activity);
       return ['montague.example'];
     };
-    const xmpp: Protocol = { name: 'xmpp', addressOf: () => null, hostsFor, deliver: async () => 0 };
+    const xmpp: Protocol = { name: 'xmpp', addressOf: () => null, hostsFor, deliver: async () => ({ recipients: 0, resting: 0 }) };
     ctx.protocols.push(xmpp);
-    [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => makeAccount(store, name)))) as [Person, Person, Person];
-    romeo = await makeRemote(store, 'romeo@montague.example');
+    ({ alice, bob, carol, romeo } = await makeCast(store));
     store.notify.onEvent((event) => events.push(event));
   });
   afterAll(() => ctx.close());
@@ -230,7 +223,7 @@ describeStores((makeStore) => {
       const found = await remotePost('yes');
       const comment = await commentOn(ctx, bob.actor, found.guid, { text: 'hello Verona' });
       expect((await findComment(ctx, as(bob.actor), comment.guid)).undelivered).toBeUndefined();
-      await store.transaction((tx) => tx.query("update deliveries set state = 'failed', error = 'not allowed' where activity_id in (select id from activities where comment_guid = ?)", [comment.guid]));
+      await store.transaction((tx) => tx.query("update deliveries set state = 'given-up', error = 'not allowed' where activity_id in (select id from activities where comment_guid = ?)", [comment.guid]));
       expect((await findComment(ctx, as(bob.actor), comment.guid)).undelivered).toBe('not allowed');
       expect((await findComment(ctx, as(carol.actor), comment.guid)).undelivered).toBeUndefined();
       await editComment(ctx, bob.actor, comment.guid, 'once more');

@@ -1,5 +1,4 @@
 import type { Account } from '../../../src/domain/account.js';
-import type { Actor } from '../../../src/domain/actor.js';
 import type { NotificationKind } from '../../../src/domain/notification.js';
 import { commentOn, deleteComment, editComment } from '../../../src/services/comments.js';
 import { digestDue, peekUnsubscribe, queueDigests, sendNotificationMail, unsubscribe, unsubscribeToken } from '../../../src/services/notification-mail.js';
@@ -12,13 +11,9 @@ import { findAccount } from '../../../src/store/accounts.js';
 import type { Store } from '../../../src/store/database.js';
 import { testContext, type TestContext } from '../../support/context.js';
 import { readMails } from '../../support/mails.js';
-import { makeAccount, makeRemote, relate } from '../../support/people.js';
+import { makeAccount, makeRemote, type Person, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
 
-interface Person {
-  actor: Actor;
-  account: Account;
-}
 const DAY_MS = 24 * 3_600_000;
 
 describeStores((makeStore) => {

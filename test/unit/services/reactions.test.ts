@@ -1,5 +1,4 @@
 // Likes, reshares, tags, and the streams that show them.
-import type { Account } from '../../../src/domain/account.js';
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Post } from '../../../src/domain/post.js';
 import { commentOn, deleteComment, listComments } from '../../../src/services/comments.js';
@@ -11,13 +10,8 @@ import { activityStream, homeStream, listPostsBy, type PostView, readPost, tagSt
 import type { Store } from '../../../src/store/database.js';
 import { insertOrigin } from '../../../src/store/received.js';
 import { testContext, type TestContext } from '../../support/context.js';
-import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
+import { makeAccount, makeCast, makePost, makeRemote, type Person, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
-
-interface Person {
-  actor: Actor;
-  account: Account;
-}
 
 describeStores((makeStore) => {
   let store: Store;
@@ -30,8 +24,7 @@ describeStores((makeStore) => {
     store = await makeStore();
     ctx = await testContext({}, store);
     if (makeStore.dialect === 'postgres') ctx.pass(24 * 3_600_000); // guids of one process never go back, and the first run has used up some time
-    [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => makeAccount(store, name)))) as [Person, Person, Person];
-    romeo = await makeRemote(store, 'romeo@montague.example');
+    ({ alice, bob, carol, romeo } = await makeCast(store));
   });
   afterAll(() => ctx.close());
   beforeEach(() => ctx.pass(1_000));

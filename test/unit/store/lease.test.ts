@@ -71,13 +71,16 @@ function start(at = url): Holder {
   return holder;
 }
 
-async function proxied(): Promise<{ url: string; proxy: TcpProxy }> {
+/** A holder behind a connection that can be cut. */
+async function proxied(): Promise<{ one: Holder; proxy: TcpProxy }> {
   const target = new URL(url);
   const proxy = await startTcpProxy({ host: target.hostname, port: Number(target.port) });
   proxies.push(proxy);
   const through = new URL(url);
   through.host = `127.0.0.1:${proxy.port}`;
-  return { url: through.href, proxy };
+  const one = start(through.href);
+  await one.isHeld();
+  return { one, proxy };
 }
 
 /** Ends the server's side of every lease connection but these. @returns of how many */
@@ -85,6 +88,14 @@ const terminate = async (): Promise<number> =>
   (await admin.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'diaspora-x connector' and datname = current_database()")).rows.length;
 /** As if the last holder ran on another machine: whether it is dead cannot be seen from here. */
 const moveAway = () => admin.query("update leases set holder = 'elsewhere' || substr(holder, position(' ' in holder))");
+
+/** One more who wants it, of whom the holder seems to be on another machine. */
+async function waitsElsewhere(): Promise<Holder> {
+  await moveAway();
+  const two = start();
+  await two.lease.known;
+  return two;
+}
 
 test('the first one has it at once; the second waits, and knows for whom', async () => {
   const one = start();
@@ -110,9 +121,7 @@ test('after a good-bye the next one begins at once', async () => {
 test('a holder that is gone without a good-bye, on another machine, is given the time to notice', async () => {
   const one = start();
   await one.isHeld();
-  await moveAway();
-  const two = start();
-  await two.lease.known;
+  const two = await waitsElsewhere();
   const through = await terminate(); // both connections: the second one gets the lock, or the first one comes back
   expect(through).toBe(2);
   const winner = await Promise.race([one.isHeld(2).then(() => one), two.isHeld().then(() => two)]);
@@ -157,12 +166,8 @@ async function afterBeat(before: number | undefined): Promise<void> {
 }
 
 test('a holder that hears nothing from the database stops before the next one begins', async () => {
-  const { url: through, proxy } = await proxied();
-  const one = start(through);
-  await one.isHeld();
-  await moveAway();
-  const two = start();
-  await two.lease.known;
+  const { one, proxy } = await proxied();
+  const two = await waitsElsewhere();
   proxy.stall(); // its connection hangs, and the server knows nothing of that …
   const stalledAt = performance.now();
   expect((await one.isLost()) - stalledAt).toBeLessThan(timing.leaseMs + 200);
@@ -174,12 +179,8 @@ test('a holder that hears nothing from the database stops before the next one be
 });
 
 test('the server ends the connection and its holder does not hear of it: the two still never act at once', async () => {
-  const { url: through, proxy } = await proxied();
-  const one = start(through);
-  await one.isHeld();
-  await moveAway();
-  const two = start();
-  await two.lease.known;
+  const { one, proxy } = await proxied();
+  const two = await waitsElsewhere();
   proxy.stall();
   const pid = await beatOf();
   const endedAt = performance.now();
@@ -191,9 +192,7 @@ test('the server ends the connection and its holder does not hear of it: the two
 });
 
 test('who lost it and finds nobody else takes it again, and knows that nobody had it', async () => {
-  const { url: through, proxy } = await proxied();
-  const one = start(through);
-  await one.isHeld();
+  const { one, proxy } = await proxied();
   proxy.stall();
   await one.isLost();
   proxy.reset();
