@@ -273,3 +273,9 @@ export function markdownOf(element: Element): string {
   };
   return blocks(element).trim();
 }
+
+/**
+ * A stranger's HTML (of an Atom content that says type="html", or of an Activity Streams object) as Markdown; '' when there is no text in it.
+ * @throws DomainError invalid | too-large
+ */
+export const markdownOfHtml = (html: string): string => markdownOf(parseHtml(cleanForeignHtml(html)));

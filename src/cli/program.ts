@@ -29,7 +29,7 @@ const ROLE_COMMANDS: Record<RoleName, string> = {
   connector: 'only the connection to the XMPP server: one process, and others that stand by',
 };
 
-export const EXIT = { good: 0, failed: 1, usage: 2, config: 78 } as const;
+const EXIT = { good: 0, failed: 1, usage: 2, config: 78 } as const;
 
 const processIo: Io = {
   out: (text) => void process.stdout.write(text),

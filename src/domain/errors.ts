@@ -1,5 +1,5 @@
 /** The closed list of what can go wrong by someone's doing. Each boundary has one table from these codes to its own form. */
-export const ERROR_CODES = [
+const ERROR_CODES = [
   'invalid', // the request cannot be understood, or breaks a rule of form
   'not-found', // there is no such thing, or the asker may not know of it
   'forbidden', // the asker may know of it, but not do this

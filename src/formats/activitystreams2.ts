@@ -7,7 +7,7 @@ import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
-import { cleanForeignHtml, innerHtml, isSafeUrl, markdownOf, parseHtml, textToXhtml } from '../html.js';
+import { innerHtml, isSafeUrl, markdownOfHtml, textToXhtml } from '../html.js';
 import { type Element, xml } from '../xml.js';
 import type { AudienceHint } from './atom-entry.js';
 import { byteLength, cutText } from './cut.js';
@@ -35,7 +35,7 @@ async function finish(builder: Builder, members: JsonObject = {}): Promise<JsonO
 const withContext = (object: JsonObject): JsonObject => ({ '@context': CONTEXT, ...object });
 
 /** The IRIs of an account, all below its page. */
-export const actorUrls = (actorUrl: string) => ({ outbox: `${actorUrl}/outbox`, followers: `${actorUrl}/followers` });
+const actorUrls = (actorUrl: string) => ({ outbox: `${actorUrl}/outbox`, followers: `${actorUrl}/followers` });
 
 /** To whom it goes. A post for aspects names nobody: which people are in which aspect is the author's business. */
 function address<T extends Builder>(builder: T, post: Post, actorUrl: string): T {
@@ -95,20 +95,6 @@ export async function encodeActor(actor: Actor, actorUrl: string, pictures: { ic
   const person = as.person().id(actorUrl).name(nameOf(actor)).url(actorUrl).outbox(outbox);
   if (actor.profile.summary) person.summary(innerHtml(textToXhtml(actor.profile.summary)));
   return withContext(await finish(person, { preferredUsername: actor.username, ...pictures }));
-}
-
-/**
- * What was done to a post: Create and Update carry the Note, Delete a Tombstone.
- * @param activityId makes the activity's IRI, below the post's
- * @param doneAt milliseconds UTC
- */
-export async function encodeActivity(verb: 'post' | 'update' | 'delete', post: Post, actorUrl: string, activityId: Guid, doneAt: number): Promise<JsonObject> {
-  const as = await load();
-  const activity = { post: as.create, update: as.update, delete: as.delete }[verb].call(as);
-  address(activity.id(`${post.atomId}#${activityId}`), post, actorUrl).actor(actorUrl).published(new Date(doneAt));
-  const object =
-    verb === 'delete' ? await finish(as.tombstone().id(post.atomId).deleted(new Date(post.deletedAt ?? doneAt)), { formerType: 'Note' }) : await buildNote(post, actorUrl, post.html, post.markdown);
-  return withContext(await finish(activity, { object }));
 }
 
 /** An ordered collection as a whole: how many there are (null: not counted), and where its first page is. */
@@ -190,7 +176,7 @@ function readText(note: JsonObject): { text: string; language: string | null } {
   if (isObject(source) && textOf(source.mediaType).startsWith('text/markdown') && textOf(source.content)) return { text: textOf(source.content), language };
   const content = textOf(note.content) || textOf(map?.[1]);
   const isPlain = ['text/plain', 'text/markdown'].includes(textOf(note.mediaType));
-  if (content) return { text: isPlain ? content : markdownOf(parseHtml(cleanForeignHtml(content))), language };
+  if (content) return { text: isPlain ? content : markdownOfHtml(content), language };
   return { text: textOf(note.name), language };
 }
 

@@ -4,7 +4,7 @@
 import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Post } from '../domain/post.js';
-import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
+import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, markdownOfHtml, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
 import { byteLength, cutText, cutXhtml } from './cut.js';
 import { type ItemAddress, itemUri, parseItemUri, xmppUri } from './item-uri.js';
@@ -227,13 +227,11 @@ function timeOf(element: Element | undefined): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-const markdownOfHtml = (html: string): string => markdownOf(parseHtml(cleanForeignHtml(html)));
-
 /** A text construct (RFC 4287 §3.1) or content as Markdown, by the first that says anything: text before XHTML before HTML. */
 function readText(candidates: Element[]): string {
   const readers: [(type: string) => boolean, (element: Element) => string][] = [
     [(type) => type === 'text' || type === 'text/plain' || type === 'text/markdown', (element) => element.getText().trim()],
-    [(type) => type === 'xhtml' || type === 'application/xhtml+xml', (element) => markdownOf(element)],
+    [(type) => type === 'xhtml' || type === 'application/xhtml+xml', markdownOf],
     [(type) => type === 'html' || type === 'text/html', (element) => markdownOfHtml(element.getText())],
   ];
   for (const [fits, read] of readers) {

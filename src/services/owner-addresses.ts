@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { addJobs } from '../store/jobs.js';
-import { deleteOwnerAddress, findLinkedOwner, findOwnerAddress, listOwnerAddresses, type OwnerAddress, saveOwnerAddress } from '../store/owner-addresses.js';
+import { deleteOwnerAddress, findOwnerAddress, isLinked, listOwnerAddresses, type OwnerAddress, saveOwnerAddress } from '../store/owner-addresses.js';
 import { findSource } from '../store/sources.js';
 import type { Context } from './context.js';
 import { takeLimits } from './limits.js';
@@ -86,7 +86,7 @@ export async function answerLinkCode(ctx: Context, actorId: number, jid: string,
       await saveOwnerAddress(tx, { ...row, attempts: row.attempts + 1 });
       return row.attempts + 1 < LINK_ATTEMPTS ? 'wrong' : 'void';
     }
-    if (await findLinkedOwner(tx, jid)) return 'taken';
+    if (await isLinked(tx, jid)) return 'taken';
     await saveOwnerAddress(tx, { ...row, state: 'linked', attempts: 0, error: null, expiresAt: null });
     tx.publish({ kind: 'account', actorId });
     return 'linked';

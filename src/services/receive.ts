@@ -5,7 +5,7 @@ import { type Guid, guidAt } from '../domain/guid.js';
 import { type Post, parsePostText } from '../domain/post.js';
 import { findPostForDelivery, findReshare, insertPost, updatePost } from '../store/posts.js';
 import type { Db, Tx } from '../store/database.js';
-import { addRecipients, findOrigin, insertOrigin, isRetracted, type ItemAddress, liveItems, type NodeAddress, noteRetracted, type PostOrigin, updateOrigin } from '../store/received.js';
+import { addRecipients, findOrigin, forgetRetracted, insertOrigin, isRetracted, type ItemAddress, liveItems, type NodeAddress, noteRetracted, type PostOrigin, updateOrigin } from '../store/received.js';
 import { setTags } from '../store/tags.js';
 import type { Context } from './context.js';
 import { notify, notifyMentioned } from './notifications.js';
@@ -138,6 +138,11 @@ export async function receiveRetraction(ctx: Context, tx: Tx, item: ItemAddress)
   const post = origin && (await findPostForDelivery(tx, origin.postGuid));
   if (post && post.deletedAt === null) await endPost(ctx, tx, post);
 }
+
+/** A copy of an item that came before its end, and is older than this, is not underway any more. */
+const RETRACTED_KEPT_MS = 90 * 24 * 3_600_000;
+/** What was retracted long ago is forgotten: servers may tell of the ends of as many items as they like, whether they were here or not. */
+export const forgetRetractions = (ctx: Context, tx: Tx): Promise<number> => forgetRetracted(tx, ctx.now() - RETRACTED_KEPT_MS);
 
 /** The node was emptied, or removed: all that is here of it goes. */
 export async function receivePurge(ctx: Context, tx: Tx, node: NodeAddress): Promise<void> {

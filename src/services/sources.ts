@@ -13,7 +13,7 @@ import { ownerAddressesOf } from './owner-addresses.js';
 import { deletePost, editPost, publishPost } from './publish.js';
 
 /** What makes the subscriptions on the wire agree with what was switched. */
-export const followSourceJobs = (actorId: number, jid: string): NewJob[] => [
+const followSourceJobs = (actorId: number, jid: string): NewJob[] => [
   { kind: 'follow-source', payload: { actorId, jid }, queue: 'xmpp', lane: `source:${jid}` },
   { kind: 'reconcile-presence', payload: { actorId, otherId: actorId }, queue: 'xmpp', lane: `presence:${actorId}:${actorId}` },
 ];

@@ -6,12 +6,12 @@ import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
 import type { Viewer } from '../store/access.js';
 import { findAccountByActor } from '../store/accounts.js';
-import { findActor, findActorByAddress, findActors, findLocalActor } from '../store/actors.js';
+import { findActor, findActors, findLocalActor } from '../store/actors.js';
 import { type DeliverySummary, latestDeliverySummary } from '../store/ledger.js';
 import { listAspects } from '../store/aspects.js';
 import { countUnderPosts, countVisiblePosts, findVisiblePosts, lastDoing, listDoings, listHomePosts, listTagged, listVisiblePosts, type PostCounts } from '../store/posts.js';
 import { originsOf } from '../store/received.js';
-import { findLinkedOwner } from '../store/owner-addresses.js';
+import { findSpeaker } from '../store/owner-addresses.js';
 import { countContacts, countFollowers } from '../store/relationships.js';
 import type { Context } from './context.js';
 import { requirePost, takesComments } from './threads.js';
@@ -164,15 +164,7 @@ export async function actorOf(ctx: Context, account: Account): Promise<Actor> {
   return actor;
 }
 
-/**
- * Who asks, by a chat address (bare JID): an owner address is its account (relations.md), a known person is that person, anyone else is anonymous.
- */
-export async function viewerByJid(ctx: Context, bareJid: string): Promise<Viewer> {
-  const actor = await actorByJid(ctx, bareJid);
-  return actor ? { actorId: actor.id } : 'anonymous';
-}
-
-/** The person known by a chat address (bare JID), or null. An owner address is its account's person. */
+/** The person known by a chat address (bare JID), or null. An owner address is its account's person (relations.md). */
 export async function actorByJid(ctx: Context, bareJid: string): Promise<Actor | null> {
   const at = bareJid.indexOf('@');
   const host = bareJid.slice(at + 1);
@@ -181,9 +173,7 @@ export async function actorByJid(ctx: Context, bareJid: string): Promise<Actor |
     if (owner) return owner;
   }
   if (at > 0 && host === ctx.config.domain) return findLocalActor(ctx.store, bareJid.slice(0, at));
-  const linked = await findLinkedOwner(ctx.store, bareJid);
-  if (linked) return linked;
-  return findActorByAddress(ctx.store, 'xmpp', bareJid);
+  return findSpeaker(ctx.store, bareJid);
 }
 
 /** How many people an audience reaches, for the composer. */

@@ -3,7 +3,7 @@ import MarkdownIt, { type Token } from 'markdown-it';
 import { handleOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { titleOf } from '../domain/post.js';
-import { cleanForeignHtml, cleanOwnHtml, HTML_MAX_DEPTH, htmlToXhtml, innerHtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
+import { cleanOwnHtml, HTML_MAX_DEPTH, htmlToXhtml, innerHtml, isSafeUrl, parseHtml, plainText, textToXhtml } from '../html.js';
 import { activeUsernames } from '../store/accounts.js';
 import type { Db } from '../store/database.js';
 import { cleanText, type Element, xml } from '../xml.js';
@@ -159,14 +159,4 @@ export async function writeText(ctx: Context, db: Db, text: string, by: { isLoca
   const here = new Set(names.size > 0 ? await activeUsernames(db, [...names].slice(0, 50)) : []);
   const links: Links = { publicUrl, domains: [domain, ...(chatDomain === '' ? [] : [chatDomain])], here };
   return renderMarkdown(text, by.isLocal ? links : { ...links, isForeign: true });
-}
-
-/**
- * A stranger's HTML (of an Atom content that says type="html", or of an Activity Streams object) as Markdown.
- * @throws DomainError invalid | too-large
- */
-export function markdownFromHtml(html: string): string {
-  const text = markdownOf(parseHtml(cleanForeignHtml(html)));
-  if (text === '') throw new DomainError('invalid', 'There is no text in this.', 'text');
-  return text;
 }

@@ -29,9 +29,6 @@ export const releaseEmail = async (tx: Tx, id: number): Promise<boolean> =>
 
 export const listAccounts = (db: Db): Promise<Account[]> => accounts.select(db, {}, 'order by username');
 
-export const usernameTaken = async (db: Db, username: string): Promise<boolean> => (await findAccountByUsername(db, username)) !== null;
-export const emailTaken = async (db: Db, email: string): Promise<boolean> => (await findAccountByEmail(db, email)) !== null;
-
 /** Removes an account that was never confirmed, with its person, so that the name is free again. */
 export async function deleteAccount(tx: Tx, id: number): Promise<void> {
   const account = await findAccount(tx, id);

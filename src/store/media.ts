@@ -8,7 +8,6 @@ const rows = table<Media>(MediaSchema);
 
 /** Any row of that picture: several people may have the same. */
 export const findMedia = (db: Db, id: string): Promise<Media | null> => rows.find(db, { id });
-export const listMediaOf = (db: Db, actorId: number): Promise<Media[]> => rows.select(db, { actorId }, 'order by id');
 
 export async function saveMedia(tx: Tx, media: Media): Promise<void> {
   await rows.upsert(tx, media, ['id', 'actorId']);

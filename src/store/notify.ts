@@ -23,7 +23,7 @@ export interface Notifier {
 export type Message = { wake: Queue; at?: number } | { event: LiveEvent };
 
 /** In one process: an EventEmitter that a listener's error does not pass. */
-export class LocalNotifier implements Notifier {
+class LocalNotifier implements Notifier {
   readonly #emitter = new EventEmitter().setMaxListeners(0);
 
   constructor(protected readonly log: Logger) {}

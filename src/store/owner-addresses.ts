@@ -8,12 +8,19 @@ export type { OwnerAddress };
 
 const rows = table<OwnerAddress>(OwnerAddressSchema);
 
-/** The person of the active account for which this bare JID speaks by a link, or null. */
-export async function findLinkedOwner(db: Db, jid: string): Promise<Actor | null> {
+const LINKED = `owner_addresses o join actors a on a.id = o.actor_id join accounts c on c.actor_id = a.id
+     where o.jid = ? and o.state = 'linked' and c.state = 'active'`;
+
+/** Does this bare JID speak for an active account by a link? */
+export const isLinked = async (db: Db, jid: string): Promise<boolean> => (await db.query(`select 1 from ${LINKED}`, [jid])).length > 0;
+
+/** Who speaks by this bare JID: the person of the active account with which it is linked, else whoever bears it; null: nobody known. */
+export async function findSpeaker(db: Db, jid: string): Promise<Actor | null> {
   const found = await db.query(
-    `select ${actorColumns('a')} from owner_addresses o join actors a on a.id = o.actor_id join accounts c on c.actor_id = a.id
-     where o.jid = ? and o.state = 'linked' and c.state = 'active'`,
-    [jid],
+    `select ${actorColumns('a')}, 0 as place from ${LINKED}
+     union all select ${actorColumns('a')}, 1 from addresses d join actors a on a.id = d.actor_id where d.protocol = 'xmpp' and d.value = ?
+     order by place limit 1`,
+    [jid, jid],
   );
   return found[0] ? toActor(found[0]) : null;
 }
@@ -32,9 +39,4 @@ export async function deleteOwnerAddress(tx: Tx, actorId: number, jid: string): 
   await tx.query('delete from presence_legs where jid = ? and person_id = ?', [jid, actorId]);
   await tx.query('delete from sources where jid = ? and actor_id = ?', [jid, actorId]);
   return (await rows.remove(tx, { actorId, jid })) > 0;
-}
-
-/** Addresses that never answered in time. */
-export async function deleteUnanswered(tx: Tx, before: number): Promise<void> {
-  await tx.query("delete from owner_addresses where state = 'asked' and expires_at < ?", [before]);
 }

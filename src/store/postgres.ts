@@ -23,7 +23,7 @@ const types = {
 
 const numbered = new Map<string, string>();
 /** `?` → `$1`, `$2`, …, but not inside quotes. */
-export function numberPlaceholders(sql: string): string {
+function numberPlaceholders(sql: string): string {
   let result = numbered.get(sql);
   if (result === undefined) {
     let count = 0;

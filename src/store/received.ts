@@ -6,8 +6,6 @@ import {
   FollowedFeedSchema,
   type PostOrigin,
   PostOriginSchema,
-  type PostRecipient,
-  PostRecipientSchema,
   type RetractedItem,
   RetractedItemSchema,
 } from './schema/social.js';
@@ -24,7 +22,6 @@ export interface ItemAddress {
 export type NodeAddress = Omit<ItemAddress, 'itemId'>;
 
 const origins = table<PostOrigin>(PostOriginSchema);
-const recipients = table<PostRecipient>(PostRecipientSchema);
 const retracted = table<RetractedItem>(RetractedItemSchema);
 const feeds = table<FollowedFeed>(FollowedFeedSchema);
 const accesses = table<NodeAccess>(NodeAccessSchema);
@@ -97,8 +94,6 @@ export async function addRecipients(tx: Tx, postGuid: Guid, actorIds: readonly n
     await tx.query('insert into post_recipients (post_guid, actor_id) values (?, ?) on conflict (post_guid, actor_id) do nothing', [postGuid, actorId]);
   }
 }
-
-export const recipientsOf = async (db: Db, postGuid: Guid): Promise<number[]> => (await recipients.select(db, { postGuid }, 'order by actor_id')).map((row) => row.actorId);
 
 export const isRetracted = async (db: Db, { service, node, itemId }: ItemAddress): Promise<boolean> =>
   (await db.query('select 1 from retracted_items where service = ? and node = ? and item_id = ?', [service, node, itemId])).length > 0;

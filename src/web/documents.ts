@@ -29,7 +29,7 @@ export const personUrl = (ctx: Context, actor: Actor): string =>
   actor.isLocal ? `${ctx.config.publicUrl}/u/${actor.username}` : `${ctx.config.publicUrl}/people/${encodeURIComponent(handleOf(actor))}`;
 
 /** Of a post of ours, its own; of one from elsewhere, where it stands there. */
-export const entryLinks = (ctx: Context, { post, author, origin }: Pick<PostView, 'post' | 'author' | 'origin'>): EntryLinks => {
+const entryLinks = (ctx: Context, { post, author, origin }: Pick<PostView, 'post' | 'author' | 'origin'>): EntryLinks => {
   const authorJid = handleOf(author);
   const webUrl = `${ctx.config.publicUrl}/posts/${post.guid}`;
   if (!origin) return { ...ownLinks(authorJid, post), webUrl };

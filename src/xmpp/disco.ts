@@ -11,7 +11,7 @@ import type { IqHandler, IqRequest } from './dispatch.js';
 import { itemNotFound, serviceUnavailable } from './errors.js';
 import { ACCOUNT_FEATURES, ACCOUNT_IDENTITIES, CLIENT_IDENTITY, DOMAIN_FEATURES, DOMAIN_IDENTITY, type Identity } from './features.js';
 import { meet, type Target } from './people.js';
-import { profileItems, readPage } from './pubsub/nodes.js';
+import { pictureOf, profileItems, readPage } from './pubsub/nodes.js';
 import { discoItemsOf, openNode, postNodeMetaData } from './pubsub/post-node-requests.js';
 import { postNodeNamed } from './pubsub/post-nodes.js';
 import { FEED_NODES, isFeed, type NodeName, nodeMetaData, nodeNamed, planPage, PROFILE_NODES } from './pubsub/rules.js';
@@ -67,8 +67,8 @@ const discoItems =
     if (to.resource !== '') return isOwnResource(to.resource) ? answer() : notThere();
     if (asked === undefined) {
       // The thousands of nodes of posts are not listed: entries name them.
-      const nodes: NodeName[] = [...FEED_NODES];
-      for (const node of PROFILE_NODES) if ((await profileItems(ctx, node, target.actor)).length > 0) nodes.push(node);
+      const picture = await pictureOf(ctx, target.actor);
+      const nodes: NodeName[] = [...FEED_NODES, ...PROFILE_NODES.filter((node) => node !== NS.AVATAR_DATA || picture !== null)];
       return answer(nodes.map((node) => xml('item', { jid: target.jid, node })));
     }
     const set = payload.getChild('set', NS.RSM);

@@ -79,9 +79,8 @@ export class Sources implements NodeReader {
       if (!(error instanceof Refused)) throw asDeliveryError(error, this.parts.isOnline());
     }
     const entry = payload && readOwn(ctx, payload);
-    const isKnown = (await findMirrored(ctx.store, actorId, jid, itemId)) !== null;
-    const isOld = entry !== null && !isKnown && (entry.published ?? entry.updated ?? ctx.now()) < source.since;
-    if (isOld) return;
+    const isOld = entry !== null && (entry.published ?? entry.updated ?? ctx.now()) < source.since;
+    if (isOld && !(await findMirrored(ctx.store, actorId, jid, itemId))) return;
     const isPublic = entry !== null && (entry.acl === null ? (await this.parts.access.ask(node)) === true : entry.acl.to === 'public');
     try {
       await mirrorItem(ctx, account, jid, itemId, entry && isPublic ? markdownOfEntry(entry) : null);
