@@ -109,7 +109,8 @@ export function assemble(ctx: Context, transport: Transport): Parts {
       name: 'xmpp',
       addressOf: handleOf,
       hostsFor: (activity) => hostsFor(ctx, activity),
-      deliver: async (activity, host, signal) => ((await isKeptElsewhere(ctx, activity)) ? remoteNodes.deliver(activity) : feeds.deliver(activity, host, signal)),
+      deliver: async (activity, host, signal) =>
+        (await isKeptElsewhere(ctx, activity)) ? { recipients: await remoteNodes.deliver(activity), resting: 0 } : feeds.deliver(activity, host, signal),
     },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),
@@ -130,7 +131,11 @@ export function assemble(ctx: Context, transport: Transport): Parts {
  */
 export function createXmpp(ctx: Context, options: ConnectorOptions = {}): Xmpp {
   const { connector, transport, attach } = createConnector(ctx, options);
-  const { stanzas, on, protocol, handlers } = assemble(ctx, transport);
+  const { stanzas, on, protocol, handlers, inbound } = assemble(ctx, transport);
   attach(stanzas, on);
-  return { protocol, connector, handlers };
+  const stop = async () => {
+    await connector.stop();
+    await inbound.stop();
+  };
+  return { protocol, connector: { ...connector, stop }, handlers };
 }

@@ -168,7 +168,8 @@ export class RemoteComments implements NodeReader {
         const items = page.items.filter(({ payload }) => payload !== null);
         if (items.length > 0) {
           const event: InboundEvent = { ...place, items, isEmptied: false, isConfigured: false, subscription: null };
-          await this.parts.intake.push({ local: actor.username, event, at: this.ctx.now(), isAnswer: true });
+          const isDone = await this.parts.intake.push({ local: actor.username, event, at: this.ctx.now(), isAnswer: true });
+          if (!isDone) throw new Unreachable('it could not be stored now');
         }
         older = page.older;
         if (older === null || page.items.length === 0) return;

@@ -7,13 +7,13 @@ import { type Asking, Unreachable } from './asking.js';
 
 /** A node may be closed later: it is asked again. */
 const KNOWN_MS = 3_600_000;
-/** Who could not be asked. */
+/** Of a node that its service does not know, or does not talk about. */
 const FAILED_MS = 60_000;
 const MAX_REMEMBERED = 20_000;
 
 export class Access {
   readonly #known = new Map<string, { isOpen: boolean | null; until: number }>();
-  readonly #asking = new Map<string, Promise<boolean | null>>();
+  readonly #asking = new Map<string, Promise<boolean | null | undefined>>();
 
   constructor(
     private readonly ctx: Context,
@@ -26,8 +26,8 @@ export class Access {
     return found && found.until > this.ctx.now() ? found.isOpen : undefined;
   }
 
-  /** Asks the service, unless that was done a short while ago. Never fails. */
-  ask(address: NodeAddress): Promise<boolean | null> {
+  /** Asks the service, unless that was done a short while ago. Never fails; undefined: it could not be asked, another time it may. */
+  ask(address: NodeAddress): Promise<boolean | null | undefined> {
     const { service, node } = address;
     const known = this.known(address);
     if (known !== undefined) return Promise.resolve(known);
@@ -40,7 +40,7 @@ export class Access {
     return asked;
   }
 
-  async #find(address: NodeAddress): Promise<boolean | null> {
+  async #find(address: NodeAddress): Promise<boolean | null | undefined> {
     const { ctx } = this;
     try {
       const stored = await findAccess(ctx.store, address);
@@ -50,7 +50,7 @@ export class Access {
       return this.#remember(address, isOpen, ctx.now() + (isOpen === null ? FAILED_MS : KNOWN_MS));
     } catch (error) {
       if (!(error instanceof Unreachable)) ctx.log.error({ err: error }, 'could not find out who may read a node');
-      return this.#remember(address, null, ctx.now() + FAILED_MS);
+      return undefined;
     }
   }
 

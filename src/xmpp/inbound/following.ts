@@ -55,6 +55,8 @@ export class Following {
   #nextRound: NodeJS.Timeout | undefined;
   /** Rises with each connection: what was begun on an earlier one stops. */
   #connection = 0;
+  /** What nobody waits for, but the end. */
+  readonly #background = new Set<Promise<void>>();
   /** Nodes of which everybody gets the same, caught up on this connection. */
   readonly #same = new Set<string>();
   readonly #missing = new Map<string, { local: string; node: NodeAddress }>();
@@ -200,8 +202,37 @@ export class Following {
   // ── catching up ──
 
   /** After a reconnect: everything that is followed is asked for again, little at a time. What fails is tried again later. */
-  async rejoin(): Promise<void> {
+  rejoin(): void {
     const connection = ++this.#connection;
+    this.#inBackground(
+      this.#askAll(connection).catch((error) => {
+        this.#next(connection, AGAIN_MS, () => this.rejoin());
+        throw error;
+      }),
+      'could not catch up with what is followed',
+    );
+  }
+
+  #next(connection: number, inMs: number, work: () => void): void {
+    if (connection !== this.#connection) return;
+    clearTimeout(this.#nextRound);
+    this.#nextRound = setTimeout(work, inMs).unref();
+  }
+
+  #inBackground(work: Promise<void>, failure: string): void {
+    const one = work
+      .catch((error) => this.ctx.log.error({ err: error }, failure))
+      .finally(() => this.#background.delete(one));
+    this.#background.add(one);
+  }
+
+  /** For good, after the connection. Resolves when nothing of this uses the database any more. */
+  async stop(): Promise<void> {
+    this.lost();
+    await Promise.all(this.#background);
+  }
+
+  async #askAll(connection: number): Promise<void> {
     this.#same.clear();
     let after: FollowedFeed | null = null;
     const underway = new Set<Promise<void>>();
@@ -209,38 +240,29 @@ export class Following {
       const feeds: FollowedFeed[] = await listFeeds(this.ctx.store, after, ROUND);
       const actors = await findActors(this.ctx.store, [...new Set(feeds.map(({ actorId }) => actorId))]);
       for (const feed of feeds.filter(isMicroblog)) {
-        if (connection !== this.#connection) return;
+        if (connection !== this.#connection) break;
         const one = this.#rejoinOne(actors.get(feed.actorId), feed, connection).finally(() => underway.delete(one));
         underway.add(one);
         if (underway.size >= AT_ONCE) await Promise.race(underway);
       }
-      if (feeds.length < ROUND) break;
+      if (feeds.length < ROUND || connection !== this.#connection) break;
       after = feeds.at(-1)!;
     }
     await Promise.all(underway);
     await this.#findUnfed(connection);
-    if (connection === this.#connection) this.#scheduleRound(connection);
   }
 
   /** Who is followed without a subscription (from before there were any, or because a job was dropped) gets one. */
   async #findUnfed(connection: number): Promise<void> {
-    for (;;) {
-      const pairs = await listUnfed(this.ctx.store, ROUND);
-      if (pairs.length === 0 || connection !== this.#connection) return;
-      await this.ctx.store.transaction(async (tx) => {
-        for (const pair of pairs) await this.#later(tx, pair, 0);
-      });
-      if (pairs.length < ROUND) return;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS).unref()); // by then they have
-    }
-  }
-
-  /** After some time everything is asked for once more: a server may deliver to nobody who does not show presence, or have forgotten us. */
-  #scheduleRound(connection: number): void {
-    clearTimeout(this.#nextRound);
-    this.#nextRound = setTimeout(() => {
-      if (connection === this.#connection) void this.rejoin().catch((error) => this.ctx.log.error({ err: error }, 'could not look after what is followed'));
-    }, ROUND_MS).unref();
+    if (connection !== this.#connection) return;
+    const pairs = await listUnfed(this.ctx.store, ROUND);
+    if (connection !== this.#connection) return;
+    await this.ctx.store.transaction(async (tx) => {
+      for (const pair of pairs) await this.#later(tx, pair, 0);
+    });
+    if (pairs.length === ROUND) this.#next(connection, AGAIN_MS, () => this.#inBackground(this.#findUnfed(connection), 'could not find who is followed without a subscription'));
+    // Everything once more: a server may deliver to nobody who does not show presence, or have forgotten us.
+    else this.#next(connection, ROUND_MS, () => this.rejoin());
   }
 
   lost(): void {
@@ -339,11 +361,12 @@ export class Following {
     }
   }
 
-  /** What was answered goes the way of the events, so that neither overtakes the other. */
+  /** What was answered goes the way of the events, so that neither overtakes the other. @throws Unreachable when it must be asked for again */
   async #push(actor: Actor, address: NodeAddress, items: InboundItem[]): Promise<void> {
     if (items.length === 0) return;
     const event: InboundEvent = { ...address, items, isEmptied: false, isConfigured: false, subscription: null };
-    await this.parts.intake.push({ local: actor.username, event, at: this.ctx.now(), isAnswer: true });
+    const isDone = await this.parts.intake.push({ local: actor.username, event, at: this.ctx.now(), isAnswer: true });
+    if (!isDone) throw new Unreachable('it could not be stored now');
   }
 
   /** An event came without what it told of, or was dropped: fetched a moment later. */
@@ -356,7 +379,7 @@ export class Following {
       const all = [...this.#missing.values()];
       this.#missing.clear();
       // The next round finds what is still missing.
-      for (const one of all) void this.#fetchMissing(one.local, one.node).catch((err) => this.ctx.log.warn({ err }, 'what was missing of a feed was not fetched'));
+      for (const one of all) this.#inBackground(this.#fetchMissing(one.local, one.node), 'what was missing of a feed was not fetched');
     }, MISSING_MS).unref();
   }
 

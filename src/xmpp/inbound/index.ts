@@ -71,10 +71,15 @@ export class Inbound {
 
   /** Connected (again). */
   online(): void {
-    void this.following.rejoin().catch((error) => this.ctx.log.error({ err: error }, 'could not catch up with what is followed'));
+    this.following.rejoin();
   }
 
   offline(): void {
     this.following.lost();
+  }
+
+  /** For good, after the connection. Resolves when nothing of this uses the database any more. */
+  async stop(): Promise<void> {
+    await Promise.all([this.intake.stop(), this.#telling.settled(), this.following.stop(), this.profiles.settled()]);
   }
 }

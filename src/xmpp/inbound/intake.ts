@@ -53,6 +53,8 @@ const MAX_PARKED = 2_000;
 const BATCH = 100;
 const BATCH_MS = 10;
 const DATABASE_RETRY_MS = 1_000;
+/** What waits when we are stopped gets so long. */
+const STOP_MS = 1_500;
 
 interface Waiting extends Told {
   /** What had been read when it came. */
@@ -60,7 +62,7 @@ interface Waiting extends Told {
   /** The entries in it, decoded, and whether anybody may read their node. */
   entries?: (ReceivedEntry | null)[];
   isOpen?: boolean | null;
-  done(): void;
+  done(isDone: boolean): void;
 }
 
 export class Intake {
@@ -71,6 +73,8 @@ export class Intake {
   #idle: (() => void)[] = [];
   /** So many of the next go into transactions of their own: one of them has spoilt one. */
   #oneByOne = 0;
+  /** When what waits is given up, by the monotonic clock; null: not being stopped. */
+  #endsAt: number | null = null;
   /** Since the start: came from someone who is not followed; could not be stored. */
   readonly counts = { taken: 0, refused: 0, failed: 0 };
 
@@ -79,15 +83,29 @@ export class Intake {
     private readonly parts: IntakeParts,
   ) {}
 
-  /** Resolves when it is stored, or is known to be nothing for us. */
-  push(told: Told): Promise<void> {
+  /**
+   * Takes what came.
+   * @returns true when it is stored, or is known to be nothing for us; false when it must be asked for another time, because we are being
+   *   stopped, or nobody says who may read its node
+   */
+  push(told: Told): Promise<boolean> {
     return new Promise((done) => {
       const { stream } = this.parts;
+      if (this.#endsAt !== null) return done(false);
       this.#ready.push({ ...told, bytesRead: stream.bytesRead, done });
       this.counts.taken += 1;
       if (!stream.isPaused && this.#exceeds(FULL)) stream.pause();
       this.#wake();
     });
+  }
+
+  /** Takes no more; resolves when what waits is stored, or given up: it is fetched after the next start. */
+  async stop(): Promise<void> {
+    this.#endsAt = performance.now() + STOP_MS;
+    for (const parked of this.#parked.values()) for (const one of parked) one.done(false);
+    this.#parked.clear();
+    this.#parkedCount = 0;
+    while (this.#running) await this.#running;
   }
 
   /** Resolves when nothing waits any more. */
@@ -113,6 +131,10 @@ export class Intake {
   async #run(): Promise<void> {
     await Promise.resolve(); // what comes in the same breath is one batch
     while (this.#ready.length > 0) {
+      if (this.#endsAt !== null && performance.now() > this.#endsAt) {
+        for (const one of this.#ready.splice(0)) one.done(false);
+        return;
+      }
       const batch = this.#nextBatch();
       if (batch.length > 0) await this.#store(batch);
       if (this.parts.stream.isPaused && !this.#exceeds(ROOMY)) this.parts.stream.resume();
@@ -133,7 +155,10 @@ export class Intake {
       else {
         next.entries ??= this.#decode(next.event);
         const isOpen = this.parts.access.known(next.event);
-        if (isOpen === undefined && next.entries.some((entry) => entry !== null && entry.audience === null)) this.#ask(key, next);
+        if (isOpen === undefined && dependsOnAccess(next.entries)) {
+          if (this.#endsAt === null) this.#ask(key, next);
+          else next.done(false);
+        }
         else batch.push(Object.assign(next, { isOpen: isOpen ?? null }));
       }
     }
@@ -154,10 +179,14 @@ export class Intake {
     const parked = [first];
     this.#parked.set(key, parked);
     this.#parkedCount += 1;
-    void this.parts.access.ask(first.event).finally(() => {
+    void this.parts.access.ask(first.event).then((isOpen) => {
+      if (this.#endsAt !== null) return; // they were given up
       this.#parked.delete(key);
       this.#parkedCount -= parked.length;
-      this.#ready.unshift(...parked);
+      // Stored now, a public post would be for its recipient alone, for good. What is about no new post goes on.
+      const later = new Set(isOpen === undefined ? parked.filter((one) => dependsOnAccess((one.entries ??= this.#decode(one.event)))) : []);
+      for (const one of later) this.#fetchLater(one);
+      this.#ready.unshift(...parked.filter((one) => !later.has(one)));
       this.#wake();
     });
   }
@@ -169,8 +198,12 @@ export class Intake {
       return;
     }
     this.ctx.log.debug({ node: key }, 'more than can wait: fetched later');
-    this.parts.onMissing(next.local, next.event);
-    next.done();
+    this.#fetchLater(next);
+  }
+
+  #fetchLater({ local, event, isAnswer, done }: Waiting): void {
+    if (!isAnswer) this.parts.onMissing(local, event);
+    done(false);
   }
 
   /** A batch whole or, when one of it cannot be stored, each by itself. What is lost with a power failure is fetched again on the next start. */
@@ -196,7 +229,7 @@ export class Intake {
       }
     }
     this.#oneByOne = Math.max(0, this.#oneByOne - stored);
-    for (const one of batch.splice(0, stored)) one.done();
+    for (const one of batch.splice(0, stored)) one.done(true);
     if (batch.length > 0) this.#ready.unshift(...batch);
   }
 
@@ -224,6 +257,8 @@ export class Intake {
 }
 
 const keyOf = ({ service, node }: NodeAddress): string => `${service} ${node}`;
+/** Is there one that does not say for whom it is? */
+const dependsOnAccess = (entries: readonly (ReceivedEntry | null)[]): boolean => entries.some((entry) => entry !== null && entry.audience === null);
 const isIncomplete = ({ payload, isRetracted, id }: InboundItem): boolean => payload === null && !isRetracted && id !== '0';
 
 /** What many events of a batch need to know, looked up once. */

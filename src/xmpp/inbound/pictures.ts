@@ -18,7 +18,7 @@ const MAX_BYTES = 384 * 1024;
 const MAX_WAITING = 1_000;
 
 export class Pictures {
-  readonly #waiting = new Set<number>();
+  readonly #waiting = new Map<number, Promise<void>>();
 
   constructor(
     private readonly ctx: Context,
@@ -28,12 +28,17 @@ export class Pictures {
   /** Their metadata came as an event: the picture is fetched when it is another one. @param service their bare JID */
   heard(asker: Actor, person: Actor, service: string, metadata: Element): void {
     if (this.#waiting.has(person.id) || this.#waiting.size >= MAX_WAITING) return;
-    this.#waiting.add(person.id);
-    void this.#takeMetadata(asker, person, service, metadata)
+    const fetching = this.#takeMetadata(asker, person, service, metadata)
       .catch((error) => {
         if (!(error instanceof Unreachable)) this.ctx.log.warn({ err: error, service }, 'a picture was not fetched');
       })
       .finally(() => this.#waiting.delete(person.id));
+    this.#waiting.set(person.id, fetching);
+  }
+
+  /** Resolves when nothing is fetched any more of what was heard so far. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#waiting.values());
   }
 
   /**

@@ -63,6 +63,11 @@ export class Profiles implements NodeReader {
     this.#pictures = new Pictures(ctx, parts.asking);
   }
 
+  /** Resolves when nothing is fetched any more of what was heard so far. */
+  settled(): Promise<void> {
+    return this.#pictures.settled();
+  }
+
   reads({ node }: InboundEvent): boolean {
     return READERS.has(node) || node === NS.AVATAR_METADATA;
   }

@@ -7,6 +7,7 @@ import { feedsOf, saveFeed } from '../../../src/store/received.js';
 import { findRelationship } from '../../../src/store/relationships.js';
 import { type Element, parseStanza, serialize, xml } from '../../../src/xml.js';
 import { makeRemote, relate } from '../../support/people.js';
+import { decodeEvent } from '../../../src/xmpp/inbound/event.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
 
 const MB = 'urn:xmpp:microblog:0';
@@ -110,6 +111,84 @@ test('posts of a node that strangers may not read are only for whom they came to
   expect(asked).toEqual([`no.one@social.test ${BOB}`]);
   expect(await stage.ctx.store.query('select distinct audience from posts')).toEqual([{ audience: 'people' }]);
   expect(await stage.ctx.store.query('select distinct actor_id from post_recipients')).toEqual([{ actor_id: alice.actorId }]);
+});
+
+describe('while a node cannot be asked who may read it', () => {
+  const feed = () => ({ actorId: alice.actorId, service: BOB, node: MB, personId: bob.id, state: 'subscribed' as const, subid: null, caughtUpAt: 1 });
+  beforeEach(() => stage.ctx.store.transaction((tx) => saveFeed(tx, feed())));
+
+  test('a post is not stored for too few: it is fetched when the node answers again', async () => {
+    stage.answer(() => null);
+    stage.dispatcher.take(parseStanza(event(item('a', post('public after all')))));
+    await stage.inbound.settled();
+    expect(await titles()).toEqual([]);
+    stage.answer((iq) => (iq.getChild('pubsub')?.getChild('items')?.attrs.node === MB ? result(iq, parseStanza(`<items node='${MB}'>${item('a', post('public after all'))}</items>`)) : error(iq, 'item-not-found')));
+    while ((await titles()).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await stage.ctx.store.query('select title, audience from posts')).toEqual([{ title: 'public after all', audience: 'public' }]);
+  });
+
+  test('it is asked again with the next post, not a minute later', async () => {
+    stage.answer(() => null);
+    stage.dispatcher.take(parseStanza(event(item('a', post('one')))));
+    await stage.inbound.settled();
+    stage.answer(open);
+    stage.dispatcher.take(parseStanza(event(item('b', post('two')))));
+    await stage.inbound.settled();
+    expect(await stage.ctx.store.query('select title, audience from posts')).toEqual([{ title: 'two', audience: 'public' }]);
+  });
+
+  test('retractions behind a post that waits are heard', async () => {
+    await stage.receive(event(item('a', post('old'))));
+    stage.ctx.pass(2 * 3_600_000); // nobody knows any more whether it is open
+    stage.answer(() => null);
+    for (const inside of [item('b', post('new')), "<retract id='a'/>"]) stage.dispatcher.take(parseStanza(event(inside)));
+    await stage.inbound.settled();
+    expect(await titles()).toEqual([]);
+    expect(await stage.ctx.store.query('select item_id from retracted_items')).toEqual([{ item_id: 'a' }]);
+  });
+});
+
+describe('at the end', () => {
+  const told = (id: string, isAnswer = true) => ({ local: 'alice', event: decodeEvent(parseStanza(event(item(id, post(id)))), BOB)!, at: stage.ctx.now(), isAnswer });
+
+  test('what has been taken is stored, and what comes afterwards is left for the next start', async () => {
+    await stage.receive(event(item('a', post('a')))); // that the node is open is known now
+    const taken = stage.inbound.intake.push(told('b'));
+    await stage.inbound.stop();
+    const after = await stage.inbound.intake.push(told('c'));
+    expect([await taken, after]).toEqual([true, false]);
+    expect(await titles()).toEqual(['a', 'b']);
+  });
+
+  test('what waits for an answer is given up, and nothing is written when the answer comes', async () => {
+    let answer: (isOpen: boolean) => void = () => {};
+    stage.inbound.asking.isOpen = () => new Promise((resolve) => (answer = resolve));
+    const waits = [stage.inbound.intake.push(told('a')), stage.inbound.intake.push(told('b', false))];
+    while (stage.inbound.intake.counts.taken < 2) await new Promise((resolve) => setImmediate(resolve));
+    await stage.inbound.stop();
+    expect(await Promise.all(waits)).toEqual([false, false]);
+    answer(true);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await titles()).toEqual([]);
+  });
+
+  test('a round through what is followed ends before the database is closed', async () => {
+    const { store } = stage.ctx;
+    await store.transaction((tx) => saveFeed(tx, { actorId: alice.actorId, service: BOB, node: MB, personId: bob.id, state: 'subscribed', subid: null, caughtUpAt: 1 }));
+    let asked: () => void;
+    const isAsked = new Promise<void>((resolve) => (asked = resolve));
+    stage.answer((iq) => {
+      asked();
+      return open(iq);
+    });
+    stage.inbound.online();
+    await isAsked;
+    await stage.inbound.stop();
+    const isClosed = () => Promise.reject(new TypeError('The database connection is not open'));
+    Object.assign(store, { transaction: isClosed, query: isClosed });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stage.ctx.logged()).not.toContain('not open');
+  });
 });
 
 test('an entry that says for whom it is needs no question', async () => {
