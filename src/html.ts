@@ -211,6 +211,15 @@ const escapeMarkdown = (text: string): string =>
     .replace(/^(\s*\d+)([.)])(?=\s|$)/, '$1\\$2')
     .replace(/^(\s*)(#+(?=\s|$)|[-+=](?=[-=\s]|$))/, '$1\\$2');
 
+// A #tag that somebody's server has made a link of is a #tag again: Libervia 0.9 sends back what it was given, in an edit.
+const TAG = /^#[\p{L}\p{M}\p{N}_-]+$/u;
+const TAG_PAGE = /\/tags?\/[^/]+$/;
+
+const MARKS = new Set(['strong', 'b', 'em', 'i', 'code', 'pre', 'blockquote', 'ul', 'ol', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'img']);
+/** Tells whether formatting says more than the text alone: anything but paragraphs, line ends, and links that a text has by itself (tags, names, URLs). */
+export const hasMarks = (element: Element): boolean =>
+  element.getChildElements().some((child) => MARKS.has(child.getName()) || (child.getName() === 'a' && !/^([#@]|[a-z][a-z0-9+.-]*:)/i.test(plainText(child))) || hasMarks(child));
+
 /**
  * What is under an element as Markdown. Only what Markdown can say is kept; all text is escaped, so a stranger's XHTML may be given.
  */
@@ -233,6 +242,7 @@ export function markdownOf(element: Element): string {
         if (name === 'code') return `\`${plainText(child).replace(/`/g, "'")}\``;
         const href = child.attrs[name === 'img' ? 'src' : 'href']?.trim() ?? '';
         const target = isSafeUrl(href) ? `<${href.replace(/[<>\\]/g, encodeURIComponent)}>` : '';
+        if (name === 'a' && TAG_PAGE.test(href) && TAG.test(plainText(child))) return plainText(child);
         if (name === 'a' && target) return plainText(child) === href ? target : `[${text.trim() || escapeMarkdown(href)}](${target})`;
         if (name === 'img') return target ? `![${escapeMarkdown(child.attrs.alt ?? '')}](${target})` : escapeMarkdown(child.attrs.alt ?? '');
         return text;

@@ -4,7 +4,7 @@
 import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Post } from '../domain/post.js';
-import { cleanForeignHtml, htmlToXhtml, isSafeUrl, markdownOf, markdownOfHtml, parseHtml, plainText, textToXhtml } from '../html.js';
+import { cleanForeignHtml, hasMarks, htmlToXhtml, isSafeUrl, markdownOf, markdownOfHtml, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
 import { byteLength, cutText, cutXhtml } from './cut.js';
 import { type ItemAddress, itemUri, parseItemUri, xmppUri } from './item-uri.js';
@@ -227,17 +227,25 @@ function timeOf(element: Element | undefined): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-/** A text construct (RFC 4287 §3.1) or content as Markdown, by the first that says anything: text before XHTML before HTML. */
+/** White space and bullets do not count: what is left is the same where one is the other without its marks. */
+const bare = (text: string): string => text.replace(/[\s•]+/g, '');
+const isXhtml = (type: string): boolean => type === 'xhtml' || type === 'application/xhtml+xml';
+
+/**
+ * A text construct (RFC 4287 §3.1) or content as Markdown, by the first that says anything: text before XHTML before HTML.
+ * COMPAT Libervia 0.9: its text is its XHTML without the marks and without where links lead; then the XHTML counts. (Movim's is Markdown, as ours is.)
+ */
 function readText(candidates: Element[]): string {
   const readers: [(type: string) => boolean, (element: Element) => string][] = [
     [(type) => type === 'text' || type === 'text/plain' || type === 'text/markdown', (element) => element.getText().trim()],
-    [(type) => type === 'xhtml' || type === 'application/xhtml+xml', markdownOf],
+    [isXhtml, markdownOf],
     [(type) => type === 'html' || type === 'text/html', (element) => markdownOfHtml(element.getText())],
   ];
+  const rich = candidates.find((element) => isXhtml(typeOf(element)) && hasMarks(element));
   for (const [fits, read] of readers) {
     for (const element of candidates) {
       const text = fits(typeOf(element)) ? read(element) : '';
-      if (text !== '') return text;
+      if (text !== '') return rich && bare(plainText(rich)) === bare(text) ? markdownOf(rich) : text;
     }
   }
   return '';
@@ -248,7 +256,7 @@ function readTitle(entry: Element): { title: string; titleText: string } {
   const titles = entry.getChildren('title', NS.ATOM);
   const plain = titles.find((title) => typeOf(title) === 'text' && title.getText().trim() !== '');
   const title = plain?.getText() ?? titles.map((one) => (typeOf(one).includes('xhtml') ? plainText(one) : typeOf(one).includes('html') ? plainText(parseHtml(cleanForeignHtml(one.getText()))) : '')).find((text) => text.trim() !== '');
-  return { title: title?.replace(/\s+/g, ' ').trim() ?? '', titleText: plain?.getText().trim() ?? readText(titles) };
+  return { title: title?.replace(/\s+/g, ' ').trim() ?? '', titleText: readText(titles) };
 }
 
 function readAcl(entry: Element): AudienceHint | null {
@@ -337,6 +345,17 @@ const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{
 export function markdownOfEntry(entry: DecodedEntry): string {
   const { title, text } = entry;
   return title === '' || text === title || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
+}
+
+/**
+ * The same of an entry whose author writes here: the tags of a post of ours stand in its text. Categories that do not (Libervia keeps them apart) get a
+ * line of their own.
+ */
+export function markdownOfOwnEntry(entry: DecodedEntry): string {
+  const text = markdownOfEntry(entry);
+  const there = new Set([...text.toLowerCase().matchAll(/#([\p{L}\p{M}\p{N}_-]+)/gu)].map(([, tag]) => tag));
+  const missing = entry.tags.map((tag) => tag.replace(/\s+/g, '-')).filter((tag) => /^[\p{L}\p{M}\p{N}_-]+$/u.test(tag) && !there.has(tag));
+  return missing.length > 0 ? `${text}\n\n${missing.map((tag) => `#${tag}`).join(' ')}` : text;
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Actor } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { JobPayloads } from '../domain/job.js';
-import { type DecodedEntry, decodeEntry, markdownOfEntry } from '../formats/atom-entry.js';
+import { type DecodedEntry, decodeEntry, markdownOfOwnEntry } from '../formats/atom-entry.js';
 import { NS } from '../formats/namespaces.js';
 import type { Context } from '../services/context.js';
 import { findMirrored, mirrorItem } from '../services/sources.js';
@@ -50,7 +50,7 @@ export class Sources implements NodeReader {
       if (id === '0') continue;
       const post = await findMirrored(tx, actor.id, jid, id);
       const entry = payload && readOwn(this.ctx, payload);
-      const isNews = isRetracted ? post !== null && post.deletedAt === null : payload === null || (entry !== null && post?.markdown !== markdownOfEntry(entry));
+      const isNews = isRetracted ? post !== null && post.deletedAt === null : payload === null || (entry !== null && post?.markdown !== markdownOfOwnEntry(entry));
       if (isNews) await addJobs(tx, [{ kind: 'mirror-item', payload: { actorId: actor.id, jid, itemId: id }, queue: 'xmpp', lane: `source:${jid}` }]);
     }
   }
@@ -83,7 +83,7 @@ export class Sources implements NodeReader {
     if (isOld && !(await findMirrored(ctx.store, actorId, jid, itemId))) return;
     const isPublic = entry !== null && (entry.acl === null ? (await this.parts.access.ask(node)) === true : entry.acl.to === 'public');
     try {
-      await mirrorItem(ctx, account, jid, itemId, entry && isPublic ? markdownOfEntry(entry) : null);
+      await mirrorItem(ctx, account, jid, itemId, entry && isPublic ? markdownOfOwnEntry(entry) : null);
     } catch (error) {
       if (!(error instanceof DomainError) || error.code === 'unavailable' || error.code === 'too-many') throw error;
       ctx.log.info({ jid, itemId, code: error.code }, 'an item of an own feed is no post');

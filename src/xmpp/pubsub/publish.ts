@@ -5,7 +5,7 @@ import { DomainError } from '../../domain/errors.js';
 import { type Guid, isGuid } from '../../domain/guid.js';
 import type { Post } from '../../domain/post.js';
 import { type DecodedNote, decodeJsonItem, decodeNote } from '../../formats/activitystreams2.js';
-import { type AudienceHint, type DecodedEntry, decodeEntry, markdownOfEntry } from '../../formats/atom-entry.js';
+import { type AudienceHint, type DecodedEntry, decodeEntry, markdownOfOwnEntry } from '../../formats/atom-entry.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
@@ -39,7 +39,7 @@ interface Draft {
 const fromEntry = (entry: DecodedEntry): Draft => {
   if (entry.verb !== 'post' && entry.verb !== 'update') throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Only posts can be published here.');
   if (entry.inReplyTo) throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Comments are not taken here yet.');
-  return { text: markdownOfEntry(entry), language: entry.language, acl: entry.acl };
+  return { text: markdownOfOwnEntry(entry), language: entry.language, acl: entry.acl };
 };
 
 const fromNote = (note: DecodedNote): Draft => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { Actor } from '../../../src/domain/actor.js';
 import { parsePostText, type Post } from '../../../src/domain/post.js';
-import { commentsNodeOf, decodeEntry, ENTRY_MAX_BYTES, encodeEntry, encodeReshare, markdownOfEntry, ownLinks, sharedBy } from '../../../src/formats/atom-entry.js';
+import { commentsNodeOf, decodeEntry, ENTRY_MAX_BYTES, encodeEntry, encodeReshare, markdownOfEntry, markdownOfOwnEntry, ownLinks, sharedBy } from '../../../src/formats/atom-entry.js';
 import { itemUri } from '../../../src/formats/item-uri.js';
 import { commentsNode, NS } from '../../../src/formats/namespaces.js';
 import { renderMarkdown } from '../../../src/services/text.js';
@@ -216,11 +216,35 @@ describe('reading', () => {
   });
 
   test("Libervia's post has its language and a percent-encoded comments link", () => {
-    expect(decodeEntry(fixture('libervia-0.9/post.xml'))).toMatchObject({ title: 'Bonjour', text: 'Salut à tous', language: 'fr', acl: null, verb: 'post' });
+    expect(decodeEntry(fixture('libervia-0.9/post.xml'))).toMatchObject({ title: 'Bonjour', text: 'Salut à *tous*', language: 'fr', acl: null, verb: 'post' });
   });
 
-  test("of Libervia's two titles the plain one counts", () => {
-    expect(decodeEntry(fixture('libervia-0.9/comment.xml'))).toMatchObject({ title: 'I agree', text: 'I agree' });
+  test("of Libervia's two titles the plain one is the title, and the text has the marks of the other", () => {
+    expect(decodeEntry(fixture('libervia-0.9/comment.xml'))).toMatchObject({ title: 'I agree', text: 'I agree', titleText: 'I **agree**' });
+  });
+
+  const both = (text: string, xhtml: string, more = '') => parseUntrusted(`<entry xmlns='${NS.ATOM}'><content type='xhtml'><div xmlns='${NS.XHTML}'>${xhtml}</div></content><content type='text'>${text}</content>${more}</entry>`);
+
+  test.each([
+    ['without its marks', 'bold and a link\n\none', '<p><strong>bold</strong> and a <a href="https://e.test/">link</a></p><ul><li>one</li></ul>', '**bold** and a [link](<https://e.test/>)\n\n- one'],
+    ['without its picture', 'look', '<p>look<img src="https://e.test/p.png"/></p>', 'look![](<https://e.test/p.png>)'],
+    ['with tags that its server made links of', 'I am loud #here', '<p>I am <b>loud</b> <a href="https://e.test/tags/here">#here</a></p>', 'I am **loud** #here'],
+  ])('text that is the XHTML %s says less than the XHTML', (_name, text, xhtml, expected) => {
+    expect(decodeEntry(both(text, xhtml)).text).toBe(expected);
+  });
+
+  test.each([
+    ['Markdown', '**bold** &amp; 1 * 1', '<p><strong>bold</strong> &amp; 1 * 1</p>', '**bold** & 1 * 1'],
+    ['as rich as the XHTML', 'a * b #tag @bob@e.test https://e.test/`', '<p>a * b <a href="https://e.test/tags/tag">#tag</a> <a href="https://e.test/u/bob">@bob@e.test</a><br/><a href="https://e.test/%60">https://e.test/`</a></p>', 'a * b #tag @bob@e.test https://e.test/`'],
+    ['something else', 'a summary', '<p>The <em>whole</em> story</p>', 'a summary'],
+  ])('text that is %s counts', (_name, text, xhtml, expected) => {
+    expect(decodeEntry(both(text, xhtml)).text).toBe(expected);
+  });
+
+  test('categories of an own post stand in its text, each once', () => {
+    const categories = ['Dinosaurs', 'here', 'open source', '#x y', '***'].map((term) => `<category term='${term}'/>`).join('');
+    expect(markdownOfOwnEntry(decodeEntry(both('I am #Here', '<p>I am #Here</p>', categories)))).toBe('I am #Here\n\n#dinosaurs #open-source #x-y');
+    expect(markdownOfOwnEntry(decodeEntry(both('#here', '<p>#here</p>', "<category term='here'/>")))).toBe('#here');
   });
 
   test("OneSocialWeb's content, actor and group are found, blanks and slashes aside", () => {

@@ -86,8 +86,8 @@ describe('reading', () => {
   test('Movim’s ♥ is a like', () => {
     expect(decodeComment(fixture('movim-0.34.1/like.xml')).isLike).toBe(true);
   });
-  test('of Libervia’s two titles the plain one counts', () => {
-    expect(decodeComment(fixture('libervia-0.9/comment.xml'))).toMatchObject({ text: 'I agree', isLike: false });
+  test('of Libervia’s two titles the one with the marks counts', () => {
+    expect(decodeComment(fixture('libervia-0.9/comment.xml'))).toMatchObject({ text: 'I **agree**', isLike: false });
   });
   test.each([
     ['♥ you', false],
