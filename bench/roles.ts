@@ -7,15 +7,13 @@ import { heard, subscribeTo } from '../test/support/follow.js';
 import { startPostgres, startProsody } from '../test/support/servers/index.js';
 import { connect, type TestClient } from '../test/support/xmpp-client.js';
 import { median, printMachine, printTable, spread } from './support/figures.js';
-import { author, type Service, startService } from './support/service.js';
+import { type Author, author, type Service, startService } from './support/service.js';
 
 const AUTHORS = 8;
 const FOLLOWERS = 5;
 /** A round; each follower follows every author. */
 const POSTS = 400;
 const ROUNDS = 5;
-
-type Author = Awaited<ReturnType<typeof author>>;
 
 /** An installation, its authors, and who reads them. */
 interface Setup {

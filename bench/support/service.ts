@@ -8,6 +8,14 @@ import { freePort } from '../../test/support/servers/index.js';
 
 const MAIN = path.resolve(import.meta.dirname, '../../dist/src/cli/main.js');
 
+export interface Author {
+  /** Bare JID. */
+  jid: string;
+  cookie: string;
+  /** Posts through the form. @param once the form's token: sent again, it is the same post @returns how long the POST took, when its answer is there */
+  post(text: string, once?: string): Promise<{ sentAt: number; tookMs: number; guid: string }>;
+}
+
 export interface Service {
   url: string;
   env: NodeJS.ProcessEnv;
@@ -15,10 +23,12 @@ export interface Service {
   /** From the spawn to "is ready". */
   startedInMs: number;
   residentBytes(): number;
-  /** A logged-in author; `post` resolves with how long the POST took, when its answer is there. */
-  author(username: string): Promise<{ jid: string; post(text: string, once?: string): Promise<{ sentAt: number; tookMs: number; guid: string }> }>;
+  /** Processor time of its process so far, with all its threads. */
+  cpuMs(): number;
+  /** A new account, logged in. */
+  author(username: string): Promise<Author>;
   /** Someone who has an account, logged in to the pages. */
-  member(username: string, password: string): Promise<{ makeAppPassword(label: string): Promise<string> }>;
+  member(username: string, password: string): Promise<Author & { makeAppPassword(label: string): Promise<string>; open(path: string): Promise<number> }>;
   stop(): Promise<void>;
   start(): Promise<void>;
   destroy(): Promise<void>;
@@ -55,10 +65,21 @@ export async function startService(
     process: undefined as never,
     startedInMs: 0,
     residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.process.pid}/status`, 'utf8'))?.[1]) * 1024,
+    cpuMs() {
+      const fields = readFileSync(`/proc/${service.process.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+      return (Number(fields[11]) + Number(fields[12])) * 10; // in hundredths of a second
+    },
     author: (username) => author([url], env, username),
     async member(username, password) {
-      const { post } = await logIn([url], env, username, password);
+      const session = await logIn([url], env, username, password);
+      const { get, post } = session;
       return {
+        ...authorOf(`${username}@${env.DX_DOMAIN}`, session),
+        async open(path_) {
+          const { status, sentAt } = await get(path_);
+          if (status !== 200) throw new Error(`${path_} was answered ${status}`);
+          return performance.now() - sentAt;
+        },
         async makeAppPassword(label) {
           const { status, body } = await post('/settings/app-passwords', { label });
           const made = /<code id="app-password">([^<]+)/.exec(body)?.[1];
@@ -135,18 +156,21 @@ async function logIn(urls: string[], env: NodeJS.ProcessEnv, username: string, p
   const login = await call('POST', '/login', { csrf: csrfOf((await call('GET', '/login')).body), login: username, password });
   if (login.status !== 303) throw new Error(`login failed with ${login.status}: ${login.body.slice(0, 500)}`);
   const csrf = csrfOf((await call('GET', '/settings/app-passwords')).body);
-  return { post: (path_: string, form: Record<string, string>) => call('POST', path_, { csrf, ...form }) };
+  return { get: (path_: string) => call('GET', path_), post: (path_: string, form: Record<string, string>) => call('POST', path_, { csrf, ...form }), cookie: [...cookies].map((pair) => pair.join('=')).join('; ') };
 }
 
 /** Logs in at these web processes; posts go to all of them in turn. */
-export async function author(urls: string[], env: NodeJS.ProcessEnv, username: string) {
+export async function author(urls: string[], env: NodeJS.ProcessEnv, username: string): Promise<Author> {
   const password = 'correct horse battery';
   execFileSync(process.execPath, [MAIN, 'account', 'create', username, '--email', `${username}@mail.test`, '--password-file', '-'], { env, input: password, cwd: env.DX_STATE_DIR, stdio: ['pipe', 'ignore', 'pipe'] });
-  const { post } = await logIn(urls, env, username, password);
+  return authorOf(`${username}@${env.DX_DOMAIN}`, await logIn(urls, env, username, password));
+}
+
+function authorOf(jid: string, { cookie, post }: Awaited<ReturnType<typeof logIn>>): Author {
   return {
-    jid: `${username}@${env.DX_DOMAIN}`,
-    /** @param once the form's token: sent again, it is the same post */
-    async post(text: string, once?: string) {
+    jid,
+    cookie,
+    async post(text, once) {
       const answer = await post('/posts', { text, audience: 'public', ...(once ? { once } : {}) });
       if (answer.status !== 303) throw new Error(`the post was answered ${answer.status}: ${answer.body.slice(0, 500)}`);
       return { sentAt: answer.sentAt, tookMs: performance.now() - answer.sentAt, guid: String(answer.headers.location).split('/').pop()! };
