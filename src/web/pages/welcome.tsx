@@ -101,12 +101,11 @@ export function WelcomePage({ password, hasAppPassword, hasContacts, faults }: W
         <li class={classOf(hasContacts, !chatNow && !hasContacts)}>
           <Head title={t.welcome.find} done={hasContacts} now={!chatNow} />
           <div class="step__body">
-            <PostForm action="/contacts" class="inline-form">
-              <input type="hidden" name="aspect" value="" />
+            <form method="get" action="/people" class="inline-form">
               <Field name="address" label={t.welcome.findText} help={t.welcome.findHelp} faults={faults} autocomplete="off" plain inline />
               <button class={chatNow ? 'btn' : 'btn btn--main'}>{t.welcome.findButton}</button>
               <Help of="address">{t.welcome.findHelp}</Help>
-            </PostForm>
+            </form>
           </div>
         </li>
       </ol>
