@@ -98,7 +98,9 @@ export async function checkInvariants(db: Db, { accepted, hosts, received, faili
 /** Jobs that wait or run. */
 export const jobsLeft = async (db: Db): Promise<number> => (await db.query<{ n: number }>('select count(*) as n from jobs'))[0]!.n;
 
-/** Looks until nothing is amiss, or the time is up. @returns what it found last */
+/**
+ * Looks until nothing is amiss, or the time is up: it looks again and again because the queue is that of another process, which tells nobody when it is
+ * empty. @returns what it found last */
 export async function untilInvariantsHold(db: Db, expected: () => Expected, withinMs: number): Promise<Findings> {
   const deadline = performance.now() + withinMs;
   for (;;) {

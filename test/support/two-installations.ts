@@ -1,7 +1,7 @@
 // Two installations of ours, one on each server, that reach each other over server-to-server:
 //
-//   const two = await startTwo();                        // two.here on Prosody, two.there on ejabberd
-//   const [alice, bob] = [await two.here.account('alice'), await two.there.account('bob')];
+//   const scene = openTwo();
+//   test('…', async () => { const { two, alice, bob } = scene; …   // alice lives two.here, on Prosody; bob two.there, on ejabberd
 //   await two.befriend(alice, bob);                       // each follows the other, and is let in
 //   const post = await two.there.posts(bob, 'hello');
 //   await eventually(two.here, async () => two.homeOf(alice), (posts) => posts.some(…));
@@ -40,7 +40,7 @@ export interface Two {
 }
 
 /** Starts both. @param options for both alike */
-export async function startTwo(options: InstallationOptions = {}): Promise<Two> {
+async function startTwo(options: InstallationOptions = {}): Promise<Two> {
   const [prosody, ejabberd] = [await server('prosody'), await server('ejabberd')];
   const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-two-'));
   const startHere = () => startInstallation({ ...options, server: prosody, stateDir });
