@@ -1,6 +1,7 @@
 import type { AspectView } from '../../services/aspects.js';
 import type { PostView } from '../../services/stream.js';
 import type { Entry } from '../../services/relationships.js';
+import { foldReshares } from '../fold-reshares.js';
 import { useVisit } from '../visit.js';
 import { Composer, type ComposerProps } from '../views/Composer.js';
 import { AppPage } from '../views/Layout.js';
@@ -51,6 +52,8 @@ export interface StreamProps {
 export function StreamPage({ composer, posts, olderThan, paged, requests, starting, aspects, aspect, notice }: StreamProps) {
   const { t } = useVisit();
   const first = aspect ? `/?aspect=${aspect.id}` : '/';
+  const places = foldReshares(posts);
+  const isEmpty = places.length === 0 && !paged && !olderThan;
   return (
     <AppPage
       title={aspect ? t.stream.titleOf(aspect.name) : t.stream.title}
@@ -85,7 +88,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
           </p>
         </>
       )}
-      {posts.length === 0 && !paged && aspect ? (
+      {isEmpty && aspect ? (
         <section class="sheet empty" aria-labelledby="empty">
           <h2 id="empty">{t.aspects.noPosts}</h2>
           <p>{t.aspects.noPostsText}</p>
@@ -93,7 +96,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
             {t.aspects.whoIsIn}
           </a>
         </section>
-      ) : posts.length === 0 && !paged ? (
+      ) : isEmpty ? (
         <section class="sheet empty" aria-labelledby="empty">
           <EmptyMark />
           <h2 id="empty">{t.stream.emptyHeading}</h2>
@@ -102,8 +105,8 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
         </section>
       ) : (
         <div class="feed">
-          {posts.map((view) => (
-            <PostCard key={view.post.guid} view={view} />
+          {places.map(({ view, via }) => (
+            <PostCard key={view.post.guid} view={view} via={via} />
           ))}
         </div>
       )}

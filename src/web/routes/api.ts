@@ -10,6 +10,7 @@ import { checkAppPassword } from '../../services/app-passwords.js';
 import type { Context } from '../../services/context.js';
 import { actorOf, countPostsBy, findPerson, homeStream, listPostsBy } from '../../services/stream.js';
 import { ACTIVITY_TYPES, personUrl, postsAsCollection, sendActivityJson } from '../documents.js';
+import { showsNothing } from '../fold-reshares.js';
 import { fromHttpError, problemOf, retryAfter, statusOf } from '../problem.js';
 import { fulfil } from '../wishes.js';
 import { olderOf, pageOfPosts } from './stream.js';
@@ -61,7 +62,8 @@ export function apiRoutes(ctx: Context): express.Router {
   router.get('/u/:name/inbox', async (req, res) => {
     const { account, actor } = await ownerOf(req);
     const older = olderOf(req);
-    const page = await pageOfPosts((limit) => homeStream(ctx, account, { older, limit }));
+    const { posts, olderThan } = await pageOfPosts((limit) => homeStream(ctx, account, { older, limit }));
+    const page = { posts: posts.filter((view) => !showsNothing(view)), olderThan };
     sendActivityJson(res.vary('Authorization'), await postsAsCollection(ctx, `${personUrl(ctx, actor)}/inbox`, page, { total: null, older }));
   });
 

@@ -242,6 +242,7 @@ export const en = {
     resharesTitle: 'How often others have shared it',
     logInToReshare: 'Log in to reshare this',
     reshared: 'reshared',
+    resharedMore: (count: number) => `${count} more reshared`,
     resharedOf: (name: string) => `A post by ${name}, reshared`,
     rootGone: 'The post that was shared here is no longer there, or it is not for you to see.',
     openOrigin: 'Open it in my chat app',

@@ -54,6 +54,8 @@ function beginning(html: string): string | null {
 
 interface Props {
   view: PostView;
+  /** Reshares of it that have no place of their own (fold-reshares.ts). */
+  via?: PostView[];
   /** The post has a page of its own here: nothing is cut, delivery is open. */
   alone?: boolean;
   level?: 2 | 3;
@@ -61,7 +63,7 @@ interface Props {
 }
 
 /** A post; a reshare shows its root as it stands now, with what can be done with the root, below who shared it. */
-export function PostCard({ view, alone = false, level = 2, preview = false }: Props) {
+export function PostCard({ view, via = [], alone = false, level = 2, preview = false }: Props) {
   const { t, account } = useVisit();
   const isReshare = view.post.kind === 'reshare';
   const shown = (isReshare && view.root) || view;
@@ -71,7 +73,7 @@ export function PostCard({ view, alone = false, level = 2, preview = false }: Pr
   const head = alone ? null : beginning(post.html);
   return (
     <article class={preview ? 'post preview' : 'post'} id={`post-${view.post.guid}`} aria-labelledby={`by-${view.post.guid}`}>
-      {isReshare && <Via view={view} />}
+      <Via reshares={isReshare ? [view, ...via] : via} />
       <header class="post__head">
         <Avatar actor={author} />
         <Heading class="post__name" id={`by-${view.post.guid}`}>
@@ -117,19 +119,33 @@ export function PostCard({ view, alone = false, level = 2, preview = false }: Pr
   );
 }
 
+/** So many of those who shared it are named. */
+const NAMED_MAX = 3;
+
 /** Who shared it, and when. */
-const Via = ({ view: { post, author } }: { view: PostView }) => {
+const Via = ({ reshares }: { reshares: PostView[] }) => {
   const { t } = useVisit();
+  const more = reshares.length - NAMED_MAX;
   return (
-    <p class="post__via">
-      <Icon name="reshare" />
-      <span>
-        <PersonLink actor={author} /> {t.post.reshared}
-      </span>
-      <a href={`/posts/${post.guid}`}>
-        <Ago at={post.createdAt} />
-      </a>
-    </p>
+    <>
+      {reshares.slice(0, NAMED_MAX).map(({ post, author }) => (
+        <p key={post.guid} class="post__via">
+          <Icon name="reshare" />
+          <span>
+            <PersonLink actor={author} /> {t.post.reshared}
+          </span>
+          <a href={`/posts/${post.guid}`}>
+            <Ago at={post.createdAt} />
+          </a>
+        </p>
+      ))}
+      {more > 0 && (
+        <p class="post__via">
+          <Icon name="reshare" />
+          <span>{t.post.resharedMore(more)}</span>
+        </p>
+      )}
+    </>
   );
 };
 

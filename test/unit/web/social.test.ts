@@ -1,6 +1,8 @@
+import request from 'supertest';
+import { createAppPassword } from '../../../src/services/app-passwords.js';
 import { commentOn } from '../../../src/services/comments.js';
 import { unsubscribeToken } from '../../../src/services/notification-mail.js';
-import { publishPost } from '../../../src/services/publish.js';
+import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost } from '../../../src/services/reactions.js';
 import { addContact } from '../../../src/services/relationships.js';
 import { resharePost } from '../../../src/services/reshares.js';
@@ -132,6 +134,24 @@ describe('likes and reshares', () => {
     for (const act of ['like', 'unlike', 'reshare', 'comments']) expect((await send(bob, '/', `/posts/${closed.guid}/${act}`, { text: 'x' })).status).toBe(404);
   });
 
+  test('in the stream a post stands once, with those who shared it; a reshare of nothing is not there', async () => {
+    const [author, one, two, reader] = [await site.member('writer'), await site.member('sharer1'), await site.member('sharer2'), await site.member('reader')];
+    for (const name of ['sharer1', 'sharer2']) await addContact(site.ctx, reader.account, `${name}@social.localhost`);
+    const [root, gone] = [await publish(author, 'Worth it'), await publish(author, 'Gone soon')];
+    const [first, second] = [await resharePost(site.ctx, one.account, root.guid), await resharePost(site.ctx, two.account, root.guid)];
+    const empty = await resharePost(site.ctx, one.account, gone.guid);
+    await deletePost(site.ctx, author.account, gone.guid);
+    const stream = (await reader.get('/')).text;
+    expect(stream.match(/<article class="post" id="post-[^"]+"/g)).toEqual([`<article class="post" id="post-${second.guid}"`]);
+    expect(textOf(stream)).toMatch(/sharer2 reshared .* sharer1 reshared .* Worth it/);
+    expect(stream).toContain(`href="/posts/${first.guid}"`);
+    // A program gets each by itself, but not what says nothing.
+    const { password } = await createAppPassword(site.ctx, reader.account, 'script');
+    const inbox = JSON.parse((await request(site.app).get('/u/reader/inbox').auth('reader', password)).text);
+    expect(inbox.first.orderedItems.map(({ id }: { id: string }) => id)).toEqual([second.atomId, first.atomId]);
+    expect(inbox.first.orderedItems).not.toContainEqual(expect.objectContaining({ id: empty.atomId }));
+  });
+
   test('a reshare shows its root as it stands; what is done with it is done with the root', async () => {
     const root = await publish(alice, 'The first words');
     const reshare = await resharePost(site.ctx, bob.account, root.guid);
@@ -170,6 +190,16 @@ describe('find and follow', () => {
     expect((await alice.get('/people?address=nobody@social.localhost')).status).toBe(404);
     expect((await alice.get('/people')).headers.location).toBe('/contacts');
     expect((await visitor.get('/people/unknown@garden.example')).headers.location).toMatch(/^\/login/); // strangers make us ask nobody
+  });
+
+  test('the welcome page looks first, too: nobody is followed by an address alone', async () => {
+    const fresh = await site.member('fresh');
+    const [form] = /<form[^>]*action="\/people".*?<\/form>/s.exec((await fresh.get('/welcome')).text)!;
+    expect(form).toMatch(/^<form method="get"/);
+    expect(form).toContain('name="address"');
+    expect((await fresh.get('/people?address=bob@social.localhost')).headers.location).toBe('/u/bob');
+    expect((await fresh.get('/u/bob')).text).toContain('Follow bob');
+    expect((await fresh.get('/contacts')).text).not.toContain('bob@social.localhost');
   });
 
   test('public posts are seen before deciding; what came for others is not', async () => {
