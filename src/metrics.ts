@@ -107,8 +107,11 @@ export function renderMetrics(families: readonly AnyFamily[]): string {
 
 // ── what is counted where it happens; the rest is asked for when somebody looks (cli/metrics.ts) ──
 
-/** `later`: it is tried again. `given-up`: after 14 days, or because the other side refuses it for good. */
+/** `later`: it is tried again. `back`: it had arrived, and came back. `given-up`: after 14 days, or because the other side refuses it for good. */
 export const deliveries = new Counter('dx_deliveries', 'Deliveries of an activity to a server, by what became of the try.', ['protocol', 'result']);
+
+/** By the conditions of RFC 6120, which are a closed list (xmpp/messages.ts). */
+export const bounces = new Counter('dx_bounces', 'Events of ours that came back as errors, by condition: one for each recipient.', ['protocol', 'condition']);
 
 /** From the moment when somebody posted to the one when our XMPP server had taken all copies for a host. */
 export const eventSeconds = new Histogram('dx_event_seconds', 'From a post, edit or deletion to its arrival at one server, waiting for outages included.', ['protocol'], [

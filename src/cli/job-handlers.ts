@@ -2,15 +2,15 @@
 import { deliver, giveUp } from '../jobs/deliver.js';
 import { distribute } from '../jobs/distribute.js';
 import type { Handlers, WorkerOptions } from '../jobs/worker.js';
+import { noteArrivals } from '../services/bounces.js';
 import { endChatSessions } from '../services/chat-sessions.js';
 import type { Context } from '../services/context.js';
 import { sendMail } from '../services/mail.js';
 import { sendNotificationMail } from '../services/notification-mail.js';
 import { first } from '../services/precedence.js';
-import { setArrived } from '../store/ledger.js';
 import type { Xmpp } from '../xmpp/index.js';
 
-const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job.payload, signal) });
+const deliverTo = (ctx: Context): Handlers => ({ deliver: (job, signal) => deliver(ctx, job, signal) });
 
 /** The queue `main`: any number of processes with the role `worker`. */
 export const mainHandlers = (ctx: Context): Handlers => ({
@@ -23,7 +23,7 @@ export const mainHandlers = (ctx: Context): Handlers => ({
 
 /** The queue `xmpp`: the one process that has the connection to the XMPP server. Its deliveries take milliseconds, so checks of logins wait for them. */
 export const xmppHandlers = (ctx: Context, xmpp: Pick<Xmpp, 'handlers'>): Handlers => ({
-  deliver: (job, signal) => first(ctx, () => deliver(ctx, job.payload, signal)),
+  deliver: (job, signal) => first(ctx, () => deliver(ctx, job, signal)),
   ...xmpp.handlers,
 });
 
@@ -36,6 +36,6 @@ export const workerOptions = (ctx: Context): Pick<WorkerOptions, 'store' | 'log'
   log: ctx.log,
   now: ctx.now,
   stopMs: STOP_MS,
-  onArrived: setArrived,
-  onDead: (tx, job, error) => giveUp(ctx, tx, job, error),
+  onArrived: (tx, arrivals) => noteArrivals(ctx, tx, arrivals),
+  onDead: (tx, job) => giveUp(ctx, tx, job),
 });

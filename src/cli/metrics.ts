@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import path from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import { type AnyFamily, CONTENT_TYPE, Counter, deliveries, eventSeconds, Gauge, Histogram, renderMetrics } from '../metrics.js';
+import { type AnyFamily, CONTENT_TYPE, bounces, Counter, deliveries, eventSeconds, Gauge, Histogram, renderMetrics } from '../metrics.js';
 import type { Context } from '../services/context.js';
 import { type QueueCount, queueCounts } from '../store/jobs.js';
 import type { ReadyReport } from '../web/app.js';
@@ -145,6 +145,7 @@ export function createMetrics(ctx: Context, { ready, connector, queues }: Measur
       ...(counts && queues ? queueFamilies(counts) : []),
       ...(connector ? componentFamilies(connector) : []),
       deliveries,
+      bounces,
       eventSeconds,
       logins,
       authSeconds,

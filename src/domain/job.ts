@@ -43,3 +43,11 @@ export type NewJob = {
 export type Job = {
   [K in JobKind]: { id: number; kind: K; payload: JobPayloads[K]; queue: Queue; lane: string | null; runAt: number; attempts: number };
 }[JobKind];
+
+/** A server that is away is tried for so long. */
+export const MAX_AGE_MS = 14 * 24 * 3_600_000;
+
+/** When to try again: 5 s, doubled each time up to 1 h, a fifth more or less: what failed together does not come back together. */
+export function backOffMs(attempts: number, random: () => number = Math.random): number {
+  return Math.round(Math.min(5_000 * 2 ** Math.min(attempts, 20), 3_600_000) * (0.8 + 0.4 * random()));
+}

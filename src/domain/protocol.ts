@@ -17,8 +17,13 @@ export interface Protocol {
   /**
    * Brings the activity to one server: recipients, access and content are computed now, not when it was queued.
    * Resolves when it has arrived (for XMPP: our server has passed the barrier).
-   * @returns how many recipients there were
    * @throws DeliveryError
    */
-  deliver(activity: Activity, host: string, signal: AbortSignal): Promise<number>;
+  deliver(activity: Activity, host: string, signal: AbortSignal): Promise<Reached>;
+}
+
+/** For whom a delivery was: so many recipients, and so many more who rest, because what was sent to them came back. */
+export interface Reached {
+  recipients: number;
+  resting: number;
 }

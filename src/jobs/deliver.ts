@@ -1,41 +1,57 @@
 import { DeliveryError } from '../domain/errors.js';
-import type { Job, JobPayloads } from '../domain/job.js';
+import type { Job } from '../domain/job.js';
 import { deliveries, eventSeconds } from '../metrics.js';
+import { beginTry } from '../services/bounces.js';
 import type { Context } from '../services/context.js';
+import { giveUpDelivery, REASONS } from '../services/deliveries.js';
 import type { Tx } from '../store/database.js';
-import { type Arrival, findActivity, setDelivery } from '../store/ledger.js';
+import { type Arrival, findActivity, listPausedHosts, lockDelivery, setDelivery } from '../store/ledger.js';
 import { together } from '../store/together.js';
+import { Postpone } from './worker.js';
+
+type DeliverJob = Pick<Extract<Job, { kind: 'deliver' }>, 'id' | 'attempts' | 'payload'>;
+
+/** When what is held back looks again whether it still is: whoever resumes a server wakes it, too. */
+const PAUSED_MS = 5 * 60_000;
 
 /**
  * Brings one activity to one server. The ledger row outlives the job.
  * @returns what is noted in the ledger with the end of the job; undefined: nothing, the account is gone. What did not arrive is noted here
- * @throws DeliveryError so that the worker tries again, or gives up when it is permanent
+ * @throws DeliveryError so that the worker tries again, or gives up when it is permanent; Postpone while the operator has paused the server
  */
-export async function deliver(ctx: Context, { activityId, protocol: name, host }: JobPayloads['deliver'], signal: AbortSignal): Promise<Arrival | undefined> {
+export async function deliver(ctx: Context, { id: jobId, attempts, payload }: DeliverJob, signal: AbortSignal): Promise<Arrival | undefined> {
+  const { activityId, protocol: name, host } = payload;
   const protocol = ctx.protocols.find((candidate) => candidate.name === name);
   if (!protocol) throw new DeliveryError(`this process does not speak ${name}`, false);
-  const activity = await together(ctx.store, `activity ${activityId}`, null, () => findActivity(ctx.store, activityId));
+  const [activity, paused] = await Promise.all([
+    together(ctx.store, `activity ${activityId}`, null, () => findActivity(ctx.store, activityId)),
+    together(ctx.store, 'paused hosts', null, () => listPausedHosts(ctx.store)),
+  ]);
   if (!activity) return undefined;
+  if (paused.has(host)) throw new Postpone(ctx.now() + PAUSED_MS);
+  beginTry(ctx, payload);
   try {
-    const recipients = await protocol.deliver(activity, host, signal);
-    deliveries.add({ protocol: name, result: 'arrived' });
+    const { recipients, resting } = await protocol.deliver(activity, host, signal);
+    const isResting = recipients === 0 && resting > 0;
+    deliveries.add({ protocol: name, result: isResting ? 'given-up' : 'arrived' });
     eventSeconds.observe({ protocol: name }, Math.max(0, ctx.now() - activity.publishedAt) / 1000);
-    ctx.log.info({ activityId, host, recipients }, 'delivered');
-    return { activityId, protocol: name, host, recipients, at: ctx.now() };
+    ctx.log.info({ activityId, host, recipients, ...(resting > 0 && { resting }) }, isResting ? 'nobody to deliver to' : 'delivered');
+    return { ...payload, recipients, isResting, at: ctx.now(), jobId, tries: attempts };
   } catch (error) {
-    if (!(error instanceof DeliveryError && error.permanent)) deliveries.add({ protocol: name, result: 'later' });
+    const isPermanent = error instanceof DeliveryError && error.permanent;
+    if (!isPermanent) deliveries.add({ protocol: name, result: 'later' });
     if (error instanceof DeliveryError) {
-      const state = error.permanent ? 'failed' : 'waiting';
-      await ctx.store.transaction((tx) => setDelivery(tx, { activityId, protocol: name, host, state, at: ctx.now(), error: error.message }));
+      const change = { state: isPermanent ? 'given-up' : 'waiting', error: error.message, at: ctx.now(), jobId, tries: attempts + 1 } as const;
+      await ctx.store.transaction((tx) => setDelivery(tx, { ...payload, ...change }));
     }
     throw error;
   }
 }
 
 /** Notes in the ledger that a delivery was given up; runs in the transaction that does so. */
-export async function giveUp(ctx: Context, tx: Tx, job: Job, error: string): Promise<void> {
+export async function giveUp(ctx: Context, tx: Tx, job: Job): Promise<void> {
   if (job.kind !== 'deliver') return;
-  deliveries.add({ protocol: job.payload.protocol, result: 'given-up' });
-  await setDelivery(tx, { ...job.payload, state: 'given-up', error, at: ctx.now() });
-  ctx.log.warn({ ...job.payload, error }, 'gave up a delivery');
+  // What `deliver` has noted is for people; any other error is a fault of ours, and its words are for the log.
+  const error = (await lockDelivery(tx, job.payload))?.error ?? REASONS.internal;
+  await giveUpDelivery(ctx, tx, { ...job.payload, error, jobId: job.id, tries: job.attempts + 1 });
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
-import type { Job, JobKind, Queue } from '../domain/job.js';
+import { backOffMs, type Job, type JobKind, MAX_AGE_MS, type Queue } from '../domain/job.js';
 import type { Store, Tx } from '../store/database.js';
 import { type Claim, type ClaimedJob, claimIn, completeAll, type Fate, LEASE_ENDED, lockLanes, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 import type { Arrival } from '../store/ledger.js';
@@ -69,12 +69,6 @@ const DATABASE_RETRY_MS = 1_000;
 
 /** For what is a fault of ours. A server that is away is tried for the whole time. */
 const MAX_ATTEMPTS = 30;
-const MAX_AGE_MS = 14 * 24 * 3_600_000;
-
-/** 5 s, doubled each time up to 1 h, a fifth more or less: what failed together does not come back together. */
-export function backOffMs(attempts: number, random: () => number = Math.random): number {
-  return Math.round(Math.min(5_000 * 2 ** Math.min(attempts, 20), 3_600_000) * (0.8 + 0.4 * random()));
-}
 
 /** How one claim ended, to be written down. */
 interface Ending {
@@ -201,8 +195,8 @@ export function startWorker(options: WorkerOptions): Worker {
     const rest = endings.filter((ending) => !isSimple(ending));
     if (rest.length > 0) await lockLanes(tx, endings.map(({ claim }) => claim));
     for (const lost of await completeAll(tx, endings.filter(isSimple), now())) warnOfLoss(lost);
-    await noteArrivals(tx, endings);
     for (const ending of rest) await writeDown(tx, ending);
+    await noteArrivals(tx, endings); // after the jobs have gone: what came back meanwhile is queued anew
   }
 
   /** Whether the lease was kept or not: it did arrive. */

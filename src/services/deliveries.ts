@@ -2,10 +2,23 @@ import type { Activity } from '../domain/activity.js';
 import type { NewJob } from '../domain/job.js';
 import type { ProtocolName } from '../domain/actor.js';
 import type { Outgoing } from '../domain/protocol.js';
+import { deliveries } from '../metrics.js';
 import type { Tx } from '../store/database.js';
+import { deliveryLane } from '../store/delivery-jobs.js';
 import { addJobs } from '../store/jobs.js';
-import { addDeliveries } from '../store/ledger.js';
+import { addDeliveries, type Delivery, type DeliveryKey, findActivity, latestActivity, setDelivery } from '../store/ledger.js';
 import type { Context } from './context.js';
+import { notify } from './notifications.js';
+
+/** Why something was given up, where no server has said so. */
+export const REASONS = {
+  /** All who would get it there rest, because what they got before came back. */
+  resting: 'resting',
+  /** The operator has taken it out of the queue. */
+  dropped: 'dropped',
+  /** A fault of ours. */
+  internal: 'internal',
+} as const;
 
 /** The servers that an activity must go to, by protocol. */
 export type Destinations = { protocol: ProtocolName; hosts: string[] }[];
@@ -22,16 +35,8 @@ export async function addDeliverJobs(ctx: Context, tx: Tx, activity: Activity, d
   const now = ctx.now();
   for (const { protocol, hosts } of destinations) {
     const added = await addDeliveries(tx, activity.id, protocol, hosts, now);
-    const jobs = added.map(
-      (host): NewJob => ({
-        kind: 'deliver',
-        payload: { activityId: activity.id, protocol, host },
-        queue: protocol === 'xmpp' ? 'xmpp' : 'main',
-        lane: deliveryLane(protocol, activity.actorId, host), // an author's activities reach a server in their order
-        runAt: now, // the oldest go first when there are more lanes than hands
-      }),
-    );
-    await addJobs(tx, jobs);
+    const jobs = added.map((host) => ({ ...deliverJob(activity, { protocol, host }), runAt: now })); // the oldest go first when there are more lanes than hands
+    await addJobs(tx, jobs, now);
   }
 }
 
@@ -52,5 +57,19 @@ export async function leaveToDistribute(ctx: Context, tx: Tx, activity: Activity
   await addJobs(tx, [isFew ? { ...job, runAt: ctx.now() + LOOK_AGAIN_MS } : job]);
 }
 
-/** Lane = author + host (relations.md "Delivery"). */
-const deliveryLane = (protocol: string, actorId: number, host: string): string => `${protocol}:${actorId}:${host}`;
+/** The job that brings an activity to a server. An author's activities reach it in their order. */
+export const deliverJob = ({ id: activityId, actorId }: Pick<Activity, 'id' | 'actorId'>, { protocol, host }: Pick<DeliveryKey, 'protocol' | 'host'>) =>
+  ({ kind: 'deliver', payload: { activityId, protocol, host }, queue: protocol === 'xmpp' ? 'xmpp' : 'main', lane: deliveryLane(protocol, actorId, host) }) as const satisfies NewJob;
+
+/**
+ * A delivery is not tried any more. Its author is told: once for each post, however many servers it is, and only as long as that was her last
+ * word there.
+ */
+export async function giveUpDelivery(ctx: Context, tx: Tx, { activityId, protocol, host, ...change }: DeliveryKey & Partial<Delivery> & { error: string }): Promise<void> {
+  deliveries.add({ protocol, result: 'given-up' });
+  await setDelivery(tx, { activityId, protocol, host, ...change, state: 'given-up', at: ctx.now() });
+  ctx.log.warn({ activityId, protocol, host, error: change.error }, 'gave up a delivery');
+  const activity = await findActivity(tx, activityId);
+  if (!activity || (await latestActivity(tx, activity.postGuid))?.id !== activityId) return;
+  await notify(ctx, tx, { ownerId: activity.actorId, kind: 'undelivered', byId: activity.actorId, postGuid: activity.postGuid });
+}

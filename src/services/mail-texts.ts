@@ -114,6 +114,7 @@ export const SENTENCES: Record<NotificationKind, (who: string, title: string, co
   like: (who, title) => `${who} likes ${ofTitle('your post', title)}.`,
   reshare: (who, title) => `${who} reshared ${ofTitle('your post', title)}.`,
   mention: (who, title, comment) => (comment === '' ? `${who} mentioned you in ${ofTitle('a post', title)}.` : `${who} mentioned you: ${comment}`),
+  undelivered: (_who, title) => `${title === '' ? 'Your post' : `Your post “${title}”`} did not reach every server.`,
 };
 const ofTitle = (what: string, title: string): string => (title === '' ? what : `${what} “${title}”`);
 

@@ -56,7 +56,7 @@ export const mailOf = (account: Pick<Account, 'notificationMail'>, kind: Notific
 /** Tells somebody of something, if they want to hear it, may see it, and have not been told. */
 export async function notify(ctx: Context, tx: Tx, news: News): Promise<void> {
   const { ownerId, kind, byId, postGuid, commentGuid } = news;
-  if (ownerId === byId) return;
+  if (ownerId === byId && kind !== 'undelivered') return;
   const account = await findAccountByActor(tx, ownerId);
   if (account?.state !== 'active' || !(await wantsToHearOf(tx, ownerId, byId))) return;
   if (postGuid !== undefined && !(await findVisiblePost(tx, { actorId: ownerId }, postGuid))) return;

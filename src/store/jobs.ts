@@ -64,7 +64,7 @@ const chunks = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, index) => list.slice(index * CHUNK, (index + 1) * CHUNK));
 
 /** The error as it is kept with the job: enough to understand, without bounds broken by a long answer. */
-const ERROR_MAX = 1_000;
+export const ERROR_MAX = 1_000;
 
 /** What PostgreSQL needs and SQLite does not know: its one writer needs no row locks. */
 const locking = (db: Db, clause: string): string => (db.dialect === 'postgres' ? clause : '');

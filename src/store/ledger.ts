@@ -3,7 +3,7 @@ import type { Guid } from '../domain/guid.js';
 import type { ProtocolName } from '../domain/actor.js';
 import type { Db, Tx } from './database.js';
 import { marks, table } from './rows.js';
-import { ActivitySchema, type Delivery, DeliverySchema, type DeliveryState } from './schema/ledger.js';
+import { ActivitySchema, type Delivery, DeliverySchema, type DeliveryState, type PausedHost } from './schema/ledger.js';
 
 export type { Delivery, DeliveryState };
 
@@ -29,59 +29,49 @@ export async function addDeliveries(tx: Tx, activityId: Guid, protocol: Protocol
   for (let start = 0; start < unique.length; start += CHUNK) {
     const chunk = unique.slice(start, start + CHUNK);
     const rows = await tx.query<{ host: string }>(
-      `insert into deliveries (activity_id, protocol, host, state, at) values ${chunk.map(() => "(?, ?, ?, 'waiting', ?)").join(', ')}
+      `insert into deliveries (activity_id, protocol, host, state, at, since, tries, refused) values ${chunk.map(() => "(?, ?, ?, 'waiting', ?, ?, 0, 0)").join(', ')}
        on conflict (activity_id, protocol, host) do nothing returning host`,
-      chunk.flatMap((host) => [activityId, protocol, host, now]),
+      chunk.flatMap((host) => [activityId, protocol, host, now, now]),
     );
     added.push(...rows.map((row) => row.host));
   }
   return added;
 }
 
-/** What became of a delivery. `recipients` stays as it was when it is not given; `error` does not. */
-export async function setDelivery(
-  tx: Tx,
-  {
-    activityId,
-    protocol,
-    host,
-    error = null,
-    ...change
-  }: Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'state' | 'at'> & { recipients?: number; error?: string | null },
-): Promise<void> {
+/** Which line of the ledger. */
+export type DeliveryKey = Pick<Delivery, 'activityId' | 'protocol' | 'host'>;
+
+/** What became of a delivery. `error` goes when it is not given; all else stays as it was. */
+export async function setDelivery(tx: Tx, { activityId, protocol, host, error = null, ...change }: DeliveryKey & Pick<Delivery, 'state' | 'at'> & Partial<Delivery>): Promise<void> {
   await deliveries.update(tx, { activityId, protocol, host }, { ...change, error });
 }
 
-/** A delivery that has arrived, and for how many. */
-export type Arrival = Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'at'> & { recipients: number };
+/**
+ * A delivery that has arrived, for how many, and by which job. `isResting`: for nobody, because what all of them got before came back.
+ */
+export type Arrival = DeliveryKey & Pick<Delivery, 'at' | 'jobId' | 'tries'> & { recipients: number; isResting?: boolean };
 
 /** These have arrived: many at once, because one by one a transaction costs more than the delivery itself. */
 export async function setArrived(tx: Tx, arrivals: readonly Arrival[]): Promise<void> {
   if (tx.dialect === 'sqlite') {
-    const statement = "update deliveries set state = 'arrived', recipients = ?, error = null, at = ? where activity_id = ? and protocol = ? and host = ?";
-    for (const { activityId, protocol, host, recipients, at } of arrivals) await tx.query(statement, [recipients, at, activityId, protocol, host]);
+    const statement = `update deliveries set state = 'arrived', recipients = ?, error = null, refused = 0, at = ?, tries = ?, job_id = ?
+      where activity_id = ? and protocol = ? and host = ?`;
+    for (const { activityId, protocol, host, recipients, at, tries, jobId } of arrivals) await tx.query(statement, [recipients, at, tries, jobId, activityId, protocol, host]);
     return;
   }
   const column = <K extends keyof Arrival>(name: K) => arrivals.map((arrival) => arrival[name]);
   await tx.query(
-    `update deliveries d set state = 'arrived', recipients = a.recipients, error = null, at = a.at
-     from unnest(?::varchar[], ?::varchar[], ?::varchar[], ?::integer[], ?::bigint[]) as a(activity_id, protocol, host, recipients, at)
+    `update deliveries d set state = 'arrived', recipients = a.recipients, error = null, refused = 0, at = a.at, tries = a.tries, job_id = a.job_id
+     from unnest(?::varchar[], ?::varchar[], ?::varchar[], ?::integer[], ?::bigint[], ?::integer[], ?::bigint[]) as a(activity_id, protocol, host, recipients, at, tries, job_id)
      where d.activity_id = a.activity_id and d.protocol = a.protocol and d.host = a.host`,
-    [column('activityId'), column('protocol'), column('host'), column('recipients'), column('at')],
+    [column('activityId'), column('protocol'), column('host'), column('recipients'), column('at'), column('tries'), column('jobId')],
   );
 }
 
-/**
- * An error came back for what had arrived.
- * @returns false when that was longer than BOUNCE_MS ago, or it had not
- */
-export async function bounced(tx: Tx, of: Pick<Delivery, 'activityId' | 'protocol' | 'host' | 'at'> & { error: string }): Promise<boolean> {
-  const rows = await tx.query(
-    `update deliveries set state = 'failed', error = ?, at = ?
-     where activity_id = ? and protocol = ? and host = ? and state = 'arrived' and at >= ? returning 1`,
-    [of.error, of.at, of.activityId, of.protocol, of.host, of.at - BOUNCE_MS],
-  );
-  return rows.length > 0;
+/** One line, which nobody else changes before this transaction has ended. */
+export async function lockDelivery(tx: Tx, { activityId, protocol, host }: DeliveryKey): Promise<Delivery | null> {
+  const rows = await tx.query(`select ${deliveries.columns()} from deliveries where activity_id = ? and protocol = ? and host = ? ${tx.dialect === 'postgres' ? 'for update' : ''}`, [activityId, protocol, host]);
+  return rows[0] ? deliveries.read(rows[0]) : null;
 }
 
 /** The oldest of an author's posts that are still on their way to a host, of those after `after`; null when none is. */
@@ -103,10 +93,42 @@ export async function listDeliveries(db: Db, postGuid: Guid): Promise<Delivery[]
   return rows.map((row) => deliveries.read(row));
 }
 
+/** What is told of a post: how its latest version, or its end, goes out. Comments and likes under it are no part of that. */
+const LATEST = "(select a.id from activities a where a.post_guid = ? and a.verb in ('post', 'update', 'delete') order by a.id desc limit 1)";
+
+/** The newest that its author did with the post itself; null when it was never told to anybody. */
+export async function latestActivity(db: Db, postGuid: Guid): Promise<Activity | null> {
+  const rows = await db.query(`select ${activities.columns()} from activities where id = ${LATEST}`, [postGuid]);
+  return rows[0] ? activities.read(rows[0]) : null;
+}
+
+/** A line of the ledger with what stands beside it. */
+export interface DeliveryLine extends Delivery {
+  /** When it is tried next, if that is known: milliseconds UTC. */
+  nextTryAt: number | null;
+  /** Since when the operator holds back what goes to this server. */
+  pausedSince: number | null;
+}
+
+/**
+ * The deliveries of one activity, by host.
+ * @param of.arrived those that have arrived, or the others
+ * @param of.after only hosts after this one
+ */
+export async function listDeliveryLines(db: Db, activityId: Guid, of: { arrived: boolean; after?: string; limit: number }): Promise<DeliveryLine[]> {
+  const rows = await db.query<{ next_try_at: number | null; paused_since: number | null }>(
+    `select ${deliveries.columns('d')}, j.run_at as next_try_at, p.since as paused_since from deliveries d
+     left join jobs j on j.id = d.job_id and d.state = 'waiting' left join paused_hosts p on p.host = d.host
+     where d.activity_id = ? and d.state ${of.arrived ? '=' : '<>'} 'arrived' and d.host > ? order by d.host, d.protocol limit ?`,
+    [activityId, of.after ?? '', of.limit],
+  );
+  return rows.map((row) => ({ ...deliveries.read(row as unknown as Record<string, unknown>), nextTryAt: row.next_try_at, pausedSince: row.paused_since }));
+}
+
 export interface DeliverySummary {
   total: number;
   arrived: number;
-  /** Failed or given up. */
+  /** Given up. */
   failed: number;
 }
 
@@ -115,9 +137,8 @@ export async function latestDeliverySummary(db: Db, postGuids: readonly Guid[]):
   if (postGuids.length === 0) return new Map();
   const rows = await db.query<DeliverySummary & { post_guid: Guid }>(
     `select latest.post_guid, count(*) as total, sum(case when d.state = 'arrived' then 1 else 0 end) as arrived,
-       sum(case when d.state in ('failed', 'given-up') then 1 else 0 end) as failed
-     from (select p.guid as post_guid, (select a.id from activities a where a.post_guid = p.guid and a.verb in ('post', 'update', 'delete') order by a.id desc limit 1) as id
-       from posts p where p.guid in (${marks(postGuids.length)})) latest
+       sum(case when d.state = 'given-up' then 1 else 0 end) as failed
+     from (select p.guid as post_guid, ${LATEST.replace('?', 'p.guid')} as id from posts p where p.guid in (${marks(postGuids.length)})) latest
      join deliveries d on d.activity_id = latest.id group by latest.post_guid`,
     [...postGuids],
   );
@@ -129,9 +150,20 @@ export async function failedComments(db: Db, postGuid: Guid, authorId: number, c
   if (commentGuids.length === 0) return new Map();
   const rows = await db.query<{ comment_guid: Guid; error: string | null }>(
     `select a.comment_guid, d.error from activities a join deliveries d on d.activity_id = a.id
-     where a.post_guid = ? and a.actor_id = ? and a.comment_guid in (${marks(commentGuids.length)}) and d.state in ('failed', 'given-up')
+     where a.post_guid = ? and a.actor_id = ? and a.comment_guid in (${marks(commentGuids.length)}) and d.state = 'given-up'
      and not exists (select 1 from activities b where b.post_guid = a.post_guid and b.comment_guid = a.comment_guid and b.id > a.id)`,
     [postGuid, authorId, ...commentGuids],
   );
   return new Map(rows.map((row) => [row.comment_guid, row.error ?? '']));
 }
+
+/** The servers that are paused, with the time since when. */
+export const listPausedHosts = async (db: Db): Promise<Map<string, number>> =>
+  new Map((await db.query<PausedHost>('select host, since from paused_hosts order by host')).map(({ host, since }) => [host, since]));
+
+/** @returns false when it was so already */
+export const pauseHost = async (tx: Tx, host: string, now: number): Promise<boolean> =>
+  (await tx.query('insert into paused_hosts (host, since) values (?, ?) on conflict (host) do nothing returning 1', [host, now])).length > 0;
+
+/** @returns false when it was not paused */
+export const resumeHost = async (tx: Tx, host: string): Promise<boolean> => (await tx.query('delete from paused_hosts where host = ? returning 1', [host])).length > 0;

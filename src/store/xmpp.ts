@@ -144,3 +144,8 @@ export async function nodeTargets(db: Db, { postGuid, byId, nodes, host }: { pos
 export async function endSubscriptions(tx: Tx, actorId: number, nodes: readonly string[], host: string): Promise<void> {
   await tx.query(`delete from subscriptions where actor_id = ? and host = ? and node in (${marks(nodes.length)})`, [actorId, host, ...nodes]);
 }
+
+/** Subscriptions on a host that rest, because what was sent to them came back, rest no more. */
+export async function endPauses(tx: Tx, actorId: number, host: string): Promise<void> {
+  await tx.query('update subscriptions set paused_until = null where actor_id = ? and host = ? and paused_until is not null', [actorId, host]);
+}

@@ -123,7 +123,10 @@ export const lookUpForm = z.object({ address: text(), aspect: optional });
 export const actForm = z.object({ next: optional.catch(undefined) });
 export const readForm = z.object({ upTo: z.string().transform(rowId).nullish().catch(null) });
 const mail = z.enum(['off', 'digest', 'now'], t.faults.mail);
-export const notificationMailForm = z.object(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, mail])) as Record<NotificationKind, typeof mail>);
+export const notificationMailForm = z.object({
+  ...(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, mail])) as Record<NotificationKind, typeof mail>),
+  undelivered: mail.optional(), // younger than the form: who does not know it leaves it as it is
+});
 export const defaultAudienceForm = z.object({
   audience: audience.transform((chosen, context) => {
     if (chosen) return chosen;

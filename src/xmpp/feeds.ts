@@ -5,14 +5,16 @@ import type { Actor } from '../domain/actor.js';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
+import type { Reached } from '../domain/protocol.js';
+import { noteBounce, retryNow } from '../services/bounces.js';
 import type { Context } from '../services/context.js';
 import { listPostsBy } from '../services/stream.js';
 import { findActor, findLocalActor } from '../store/actors.js';
-import { bounced, findActivity, firstUnderway } from '../store/ledger.js';
+import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { together } from '../store/together.js';
 import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
-import type { Element } from '../xml.js';
+import { type Element, xml } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
 import { Lanes } from './lanes.js';
@@ -51,6 +53,8 @@ export class Feeds {
   readonly #lanes = new Lanes();
   /** What has left for a follower but has not passed the barrier yet, by `actorId/jid`. */
   readonly #underway = new Map<string, Guid>();
+  /** Hosts that could not be reached (`LOCAL/HOST`), and of which nothing has been heard since. */
+  readonly #unreached = new Set<string>();
   /** Whose events came back (`LOCAL/BARE-JID`), and how often in a row. */
   readonly #paused = new Map<string, number>();
 
@@ -70,7 +74,7 @@ export class Feeds {
    * @returns how many bare JIDs
    * @throws DeliveryError
    */
-  async deliver(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
+  async deliver(activity: Activity, host: string, signal: AbortSignal): Promise<Reached> {
     await this.parts.warmUp.hostReady(host);
     try {
       return await this.#lanes.run(`${activity.actorId}/${host}`, () => this.#deliverNow(activity, host, signal));
@@ -83,24 +87,28 @@ export class Feeds {
     }
   }
 
-  async #deliverNow(activity: Activity, host: string, signal: AbortSignal): Promise<number> {
+  async #deliverNow(activity: Activity, host: string, signal: AbortSignal): Promise<Reached> {
     const { ctx, parts } = this;
     const { post, author, events } = await together(ctx.store, `news of ${activity.id}`, null, () => this.#newsOf(activity));
     // What was retracted in between is not told any more; the retraction has a delivery of its own.
-    if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return 0;
+    if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return { recipients: 0, resting: 0 };
     const under = await this.#tellUnder(activity, post, author, host, signal);
-    if (!isOfFeed(activity.verb)) return under;
+    if (!isOfFeed(activity.verb)) return { recipients: under, resting: 0 };
     const targets = await this.#targets(post, host);
     const now = ctx.now();
 
     const to = new Map<FeedNodeName, string[]>(FEED_NODES.map((node) => [node, []]));
     const people = new Set<string>();
+    const resting = new Set<string>();
     const explicit = new Set<string>();
     for (const { jid, node, pausedUntil } of targets.subscriptions) {
       const recipients = to.get(node as FeedNodeName);
       if (!recipients) continue;
-      explicit.add(`${node} ${jid}`);
-      if (pausedUntil !== null && pausedUntil > now) continue;
+      if (targets.legs.length > 0) explicit.add(`${node} ${jid}`);
+      if (pausedUntil !== null && pausedUntil > now) {
+        resting.add(jid);
+        continue;
+      }
       recipients.push(jid);
       people.add(jid);
     }
@@ -122,13 +130,16 @@ export class Feeds {
       people.add(leg.jid);
     }
 
+    // The host was out of reach: perhaps they have gone since, and nobody could say so. Who was there gets it, who was not finds it owed to him.
+    const isDoubtful = this.#unreached.has(`${author.username}/${host}`);
+    if (isDoubtful) for (const jid of reached) parts.transport.send(xml('presence', { type: 'probe', from: componentJidOf(author, ctx.config.domain), to: jid }));
     const sending = [...to].filter(([, recipients]) => recipients.length > 0);
     await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await events(node), recipients, signal)));
     if (people.size > 0) await parts.transport.barrier();
-    if (reached.length > 0) {
+    if (reached.length > 0 && !isDoubtful) {
       await together(ctx.store, `sent ${activity.id} of ${author.id}`, reached, (of) => ctx.store.transaction((tx) => markSent(tx, author.id, of.flat(), activity.id)));
     }
-    return people.size;
+    return { recipients: people.size, resting: [...resting].filter((jid) => !people.has(jid)).length };
   }
 
   /** What an activity is about, as it stands now. `events` makes the message for a node, once. */
@@ -262,32 +273,47 @@ export class Feeds {
     await parts.transport.barrier();
   }
 
-  /** An event came back. It pauses what goes to that address and is owed to a follower again; it never removes anybody. */
+  /**
+   * An event came back. It pauses what goes to that address, or to its whole host when that cannot be reached, and is owed to a follower again; it
+   * never removes anybody.
+   */
   async bounced({ activityId, condition }: { activityId: Guid; condition: string }, to: Jid, from: Jid): Promise<void> {
     const { ctx } = this;
     const [activity, actor] = await Promise.all([findActivity(ctx.store, activityId), findLocalActor(ctx.store, to.local)]);
     const post = activity && (await findPostForDelivery(ctx.store, activity.postGuid));
     if (!activity || !actor || post?.authorId !== actor.id) return;
     ctx.log.info({ activityId, jid: from.bare, condition }, 'an event came back');
-    this.parts.known.unavailable(to.local, from);
-    const key = `${to.local}/${from.bare}`;
-    const times = (this.#paused.get(key) ?? 0) + 1;
-    if (times > 1 || this.#paused.size < MAX_PAUSED) this.#paused.set(key, times);
-    const pausedUntil = ctx.now() + Math.min(PAUSE_MS.max, PAUSE_MS.min * 2 ** (times - 1));
-    await ctx.store.transaction(async (tx) => {
-      // A full JID that is gone says nothing about the bare one.
-      if (from.resource === '') {
-        for (const subscription of await findSubscriptions(tx, { actorId: actor.id, jid: from.bare })) await upsertSubscription(tx, { ...subscription, pausedUntil });
-      }
+    const isUnreachable = condition.startsWith('remote-server-');
+    const isBare = from.resource === '';
+    if (!isUnreachable) this.parts.known.unavailable(to.local, from);
+    // A full JID that is gone says nothing about the bare one.
+    const pausedUntil = isUnreachable || !isBare ? null : this.#pause(`${to.local}/${from.bare}`);
+    const isOurs = await ctx.store.transaction(async (tx) => {
+      const subscriptions = await findSubscriptions(tx, { actorId: actor.id, jid: from.bare });
+      if (pausedUntil !== null) for (const subscription of subscriptions) await upsertSubscription(tx, { ...subscription, pausedUntil });
       const leg = await findLeg(tx, actor.id, from.bare);
       if (leg?.lastGuid && activity.verb === 'post' && leg.lastGuid >= activity.postGuid) await saveLeg(tx, { ...leg, lastGuid: justBefore(activity.postGuid) });
-      // Only what concerns the whole server is the fate of the delivery.
-      if (condition.startsWith('remote-server-')) await bounced(tx, { activityId, protocol: 'xmpp', host: from.domain, at: ctx.now(), error: condition });
+      return leg !== null || subscriptions.length > 0;
     });
+    // Who went away in between gets it when he comes back: that is no fate of the delivery.
+    if (!isOurs || !(isUnreachable || isBare)) return;
+    const isLost = await noteBounce(ctx, activity, { protocol: 'xmpp', host: from.domain }, { condition, address: from.bare, isUnreachable, isOfServer: isBare });
+    if (isLost && this.#unreached.size < MAX_PAUSED) this.#unreached.add(`${to.local}/${from.domain}`);
   }
 
-  /** Whoever shows up is no longer paused. */
+  /** @returns until when */
+  #pause(key: string): number {
+    const times = (this.#paused.get(key) ?? 0) + 1;
+    if (times > 1 || this.#paused.size < MAX_PAUSED) this.#paused.set(key, times);
+    return this.ctx.now() + Math.min(PAUSE_MS.max, PAUSE_MS.min * 2 ** (times - 1));
+  }
+
+  /** Whoever shows up is no longer paused, and his host can be reached: what waits for it is tried at once. */
   async seen(to: Jid, from: Jid): Promise<void> {
+    if (this.#unreached.delete(`${to.local}/${from.domain}`)) {
+      const author = await findLocalActor(this.ctx.store, to.local);
+      if (author) await retryNow(this.ctx, author.id, { protocol: 'xmpp', host: from.domain });
+    }
     if (!this.#paused.delete(`${to.local}/${from.bare}`)) return;
     const actor = await findLocalActor(this.ctx.store, to.local);
     if (!actor) return;

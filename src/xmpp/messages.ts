@@ -24,8 +24,17 @@ export const eventId = (activityId: string): string => `e-${activityId}`;
 export const conditionOf = (stanza: Element): string =>
   stanza.getChild('error')?.getChildElements().find((child) => child.getNS() === NS.STANZAS && child.name !== 'text')?.getName() ?? 'undefined-condition';
 
+/** RFC 6120 §8.3.3. What a stranger makes up is none of them. */
+const CONDITIONS = new Set(
+  (
+    'bad-request conflict feature-not-implemented forbidden gone internal-server-error item-not-found jid-malformed not-acceptable not-allowed not-authorized policy-violation ' +
+    'recipient-unavailable redirect registration-required remote-server-not-found remote-server-timeout resource-constraint service-unavailable subscription-required unexpected-request'
+  ).split(' '),
+);
+
 /** An event of ours that came back. null: it is something else. */
 export function decodeBounce(stanza: Element): { activityId: string; condition: string } | null {
   const match = stanza.attrs.type === 'error' ? EVENT_ID.exec(stanza.attrs.id ?? '') : null;
-  return match && { activityId: match[1]!, condition: conditionOf(stanza) };
+  const condition = match ? conditionOf(stanza) : '';
+  return match && { activityId: match[1]!, condition: CONDITIONS.has(condition) ? condition : 'undefined-condition' };
 }

@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   html: ['domain', 'xml'],
   types: [],
   store: ['domain', 'log', 'migrations'],
-  services: ['domain', 'store', 'config', 'log', 'html', 'xml'],
+  services: ['domain', 'store', 'config', 'log', 'metrics', 'html', 'xml'],
   jobs: ['domain', 'store', 'services', 'log', 'metrics'],
   formats: ['domain', 'xml', 'html'],
   xmpp: ['domain', 'store', 'services', 'formats', 'xml', 'log'],

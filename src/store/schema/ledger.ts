@@ -21,8 +21,8 @@ export const ActivitySchema = new EntitySchema<Activity>({
   ],
 });
 
-/** failed: will be tried again; given-up: will not. */
-export type DeliveryState = 'waiting' | 'arrived' | 'failed' | 'given-up';
+/** given-up: it is not tried any more, unless somebody asks for it. */
+export type DeliveryState = 'waiting' | 'arrived' | 'given-up';
 
 /** One line of the ledger: an activity on its way to one server. `at`: when `state` was set. */
 export interface Delivery {
@@ -31,8 +31,17 @@ export interface Delivery {
   host: string;
   state: DeliveryState;
   recipients: number | null;
+  /** Why it has not arrived: a condition of RFC 6120 §8.3.3, one of our own words (services/deliveries.ts), or a sentence. */
   error: string | null;
   at: number;
+  /** When it was first tried, or tried anew because somebody asked for it: it is given up 14 days later. */
+  since: number;
+  /** Tries that failed, and those that came back. */
+  tries: number;
+  /** To how many of the recipients it came back. */
+  refused: number;
+  /** The job that was last at work on it: it may be gone. */
+  jobId: number | null;
 }
 
 export const DeliverySchema = new EntitySchema<Delivery>({
@@ -46,5 +55,21 @@ export const DeliverySchema = new EntitySchema<Delivery>({
     recipients: nullable(integer),
     error: nullable(text),
     at: time,
+    since: { ...time, default: 0 },
+    tries: { ...integer, default: 0 },
+    refused: { ...integer, default: 0 },
+    jobId: nullable(time), // as large as the ids of jobs
   } satisfies Columns<Delivery>,
+});
+
+/** A server to which nothing is sent at present: the operator has said so. */
+export interface PausedHost {
+  host: string;
+  since: number;
+}
+
+export const PausedHostSchema = new EntitySchema<PausedHost>({
+  name: 'PausedHost',
+  tableName: 'paused_hosts',
+  columns: { host: key, since: time } satisfies Columns<PausedHost>,
 });

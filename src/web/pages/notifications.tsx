@@ -4,6 +4,7 @@ import type { NotificationView } from '../../services/notifications.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
 import { Ago, Avatar, Icon, Mark, Notice, pageOf, PersonLink, PostForm } from '../views/parts.js';
+import { deliveriesPath } from '../views/Delivery.js';
 import { OwnAddress } from '../views/Side.js';
 
 /** Which of them. */
@@ -92,11 +93,12 @@ export function NotificationsPage({ news, olderThan, filter, paged, notice }: Pr
   );
 }
 
-const ICONS: Record<NotificationKind, string> = { request: 'add-person', accepted: 'check', comment: 'comment', 'also-commented': 'comment', like: 'like', reshare: 'reshare', mention: 'write' };
+const ICONS: Record<NotificationKind, string> = { request: 'add-person', accepted: 'check', comment: 'comment', 'also-commented': 'comment', like: 'like', reshare: 'reshare', mention: 'write', undelivered: 'warning' };
 
 /** Where a notification leads. */
 export function targetOf({ notification: { kind }, by, post, comment }: NotificationView): string {
   if (kind === 'request' || kind === 'accepted') return pageOf(by);
+  if (kind === 'undelivered' && post) return deliveriesPath(post.guid);
   if (comment) return `/comments/${comment.guid}`;
   return post ? `/posts/${post.guid}` : '/notifications';
 }
@@ -109,7 +111,7 @@ function News({ view: { notification, by, post, comment } }: { view: Notificatio
   const { id, kind, createdAt, readAt } = notification;
   const isNew = readAt === null;
   const [before, link, after] = t.notifications.says[kind === 'mention' && comment ? 'mentionInComment' : kind]!;
-  const isAbout = kind === 'like' || kind === 'reshare';
+  const isAbout = kind === 'like' || kind === 'reshare' || kind === 'undelivered';
   const quote = comment ? titleOf(comment.markdown) : kind === 'mention' ? post?.title : undefined;
   return (
     <li class={isNew ? 'new' : undefined}>
@@ -119,7 +121,11 @@ function News({ view: { notification, by, post, comment } }: { view: Notificatio
       </div>
       <div>
         {isNew && <span class="sr">{t.notifications.new}</span>}
-        <PersonLink actor={by} /> {before}{' '}
+        {kind !== 'undelivered' && (
+          <>
+            <PersonLink actor={by} /> {before}{' '}
+          </>
+        )}
         <a href={`/notifications/${id}`} data-open>
           {(isAbout && post && shortened(post.title)) || link}
         </a>

@@ -3,6 +3,8 @@ import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { Mark } from './parts.js';
 
+export const deliveriesPath = (guid: string): string => `/posts/${guid}/deliveries`;
+
 /** Where an own post has arrived. */
 export function Delivery({ delivery: { total, arrived, failed }, audience, open }: { delivery: NonNullable<PostView['delivery']>; audience: Audience; open: boolean }) {
   const { t } = useVisit();

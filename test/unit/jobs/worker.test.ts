@@ -1,6 +1,6 @@
 import { DeliveryError } from '../../../src/domain/errors.js';
-import type { NewJob, Queue } from '../../../src/domain/job.js';
-import { backOffMs, type Gate, type Handler, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
+import { backOffMs, type NewJob, type Queue } from '../../../src/domain/job.js';
+import { type Gate, type Handler, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
 import type { Store, Tx } from '../../../src/store/database.js';
 import { addJobs, claim, listJobs, sweep } from '../../../src/store/jobs.js';
 import type { Arrival } from '../../../src/store/ledger.js';
@@ -127,7 +127,7 @@ describeStores((makeStore) => {
   });
 
   describe('what handlers return', () => {
-    const arrival = (number: number): Arrival => ({ activityId: String(number), protocol: 'xmpp', host: 'b.test', recipients: number, at: 1 });
+    const arrival = (number: number): Arrival => ({ activityId: String(number), protocol: 'xmpp', host: 'b.test', recipients: number, at: 1, jobId: number, tries: 0 });
     const numbers = (arrivals: readonly Arrival[]) => arrivals.map(({ recipients }) => recipients).toSorted((a, b) => a - b);
 
     test('is written down in the transaction that completes their jobs, all together', async () => {

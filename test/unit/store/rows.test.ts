@@ -17,8 +17,6 @@ import { addAspectMember, insertAspect, listAspects, removeAspectMember } from '
 import type { Store } from '../../../src/store/database.js';
 import {
   addDeliveries,
-  BOUNCE_MS,
-  bounced,
   findActivity,
   insertActivity,
   latestDeliverySummary,
@@ -279,20 +277,17 @@ describeStores((makeStore) => {
     expect((await add(edit.id, ['b.example', 'a.example', 'b.example'])).sort()).toEqual(['a.example', 'b.example']);
     expect(await add(edit.id, ['c.example', 'a.example'])).toEqual(['c.example']);
     const of = (host: string) => ({ activityId: edit.id, protocol: 'xmpp', host, at: T + 1 }) as const;
+    const by = { jobId: 12, tries: 2 };
     await store.transaction((tx) => setDelivery(tx, { ...of('a.example'), state: 'waiting', error: 'away' }));
     await store.transaction((tx) => setDelivery(tx, { ...of('b.example'), state: 'given-up', error: 'no route' }));
-    await store.transaction((tx) => setArrived(tx, [{ ...of('a.example'), recipients: 7 }, { ...of('nobody.example'), recipients: 1 }, { ...of('old.example'), activityId: activity.id, recipients: 0 }]));
+    await store.transaction((tx) => setArrived(tx, [{ ...of('a.example'), ...by, recipients: 7 }, { ...of('nobody.example'), ...by, recipients: 1 }, { ...of('old.example'), ...by, activityId: activity.id, recipients: 0 }]));
     expect(await latestDeliverySummary(store, [guid, newGuid(T)])).toEqual(new Map([[guid, { total: 3, arrived: 1, failed: 1 }]]));
+    const begun = { since: T, refused: 0, tries: 0, jobId: null };
     expect(await listDeliveries(store, guid)).toEqual([
-      { activityId: edit.id, protocol: 'xmpp', host: 'a.example', state: 'arrived', recipients: 7, error: null, at: T + 1 },
-      { activityId: edit.id, protocol: 'xmpp', host: 'b.example', state: 'given-up', recipients: null, error: 'no route', at: T + 1 },
-      { activityId: edit.id, protocol: 'xmpp', host: 'c.example', state: 'waiting', recipients: null, error: null, at: T },
-      { activityId: activity.id, protocol: 'xmpp', host: 'old.example', state: 'arrived', recipients: 0, error: null, at: T + 1 },
+      { activityId: edit.id, protocol: 'xmpp', host: 'a.example', state: 'arrived', recipients: 7, error: null, at: T + 1, ...begun, ...by },
+      { activityId: edit.id, protocol: 'xmpp', host: 'b.example', state: 'given-up', recipients: null, error: 'no route', at: T + 1, ...begun },
+      { activityId: edit.id, protocol: 'xmpp', host: 'c.example', state: 'waiting', recipients: null, error: null, at: T, ...begun },
+      { activityId: activity.id, protocol: 'xmpp', host: 'old.example', state: 'arrived', recipients: 0, error: null, at: T + 1, ...begun, ...by },
     ]);
-    const bounce = (host: string, at: number) => store.transaction((tx) => bounced(tx, { activityId: edit.id, protocol: 'xmpp', host, error: 'gone', at }));
-    expect(await bounce('a.example', T + 2 + BOUNCE_MS)).toBe(false);
-    expect(await bounce('c.example', T + 2)).toBe(false);
-    expect(await bounce('a.example', T + 1 + BOUNCE_MS)).toBe(true);
-    expect((await listDeliveries(store, guid))[0]).toMatchObject({ state: 'failed', error: 'gone', recipients: 7 });
   });
 });

@@ -338,7 +338,7 @@ test('one’s own comment that has not arrived says so, to oneself alone', async
   await site.ctx.store.transaction(async (tx) => {
     const [activity] = await tx.query<{ id: string }>('select id from activities where comment_guid = ?', [comment.guid]);
     await addDeliveries(tx, activity!.id, 'xmpp', ['garden.example'], site.ctx.now());
-    await tx.query("update deliveries set state = 'failed', error = 'It takes no comments from you.' where activity_id = ?", [activity!.id]);
+    await tx.query("update deliveries set state = 'given-up', error = 'It takes no comments from you.' where activity_id = ?", [activity!.id]);
   });
   expect((await bob.get(`/posts/${post.guid}`)).text).toContain('has not arrived');
   expect((await alice.get(`/posts/${post.guid}`)).text).not.toContain('has not arrived');

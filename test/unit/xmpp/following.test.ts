@@ -4,10 +4,15 @@ import fc from 'fast-check';
 import type { Account } from '../../../src/domain/account.js';
 import { DomainError } from '../../../src/domain/errors.js';
 import { newGuid } from '../../../src/domain/guid.js';
+import { deliver, giveUp } from '../../../src/jobs/deliver.js';
+import { startWorker } from '../../../src/jobs/worker.js';
+import { bounces } from '../../../src/metrics.js';
+import { noteArrivals } from '../../../src/services/bounces.js';
+import { retryDelivery } from '../../../src/services/own-deliveries.js';
 import { deletePost, editPost, publishPost } from '../../../src/services/publish.js';
 import { acceptRequest, addContact, blockPerson, refuseRequest, removeContact, setAskFirst, unblockPerson } from '../../../src/services/relationships.js';
 import { findActorByAddress } from '../../../src/store/actors.js';
-import { findActivity } from '../../../src/store/ledger.js';
+import { findActivity, latestActivity, listDeliveries } from '../../../src/store/ledger.js';
 import { feedsOf } from '../../../src/store/received.js';
 import { findRelationship } from '../../../src/store/relationships.js';
 import { findLeg, findSubscriptions } from '../../../src/store/xmpp.js';
@@ -271,8 +276,7 @@ describe('delivery', () => {
     const [sent] = await deliverAll();
     expect(sent!.to).toBe(ROMEO);
     const [activity] = await stage.ctx.store.query<{ id: string }>('select id from activities');
-    const bounce = xml('message', { type: 'error', id: `e-${activity!.id}`, from: ROMEO, to: ALICE }, xml('error', { type: 'wait' }, xml('remote-server-timeout', { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })));
-    expect(await stage.receive(bounce)).toEqual([]);
+    expect(await stage.receive(errorOf(activity!.id, ROMEO, 'service-unavailable'))).toEqual([]);
     const [subscription] = await findSubscriptions(stage.ctx.store, { actorId: alice.actorId, jid: ROMEO });
     expect(subscription).toMatchObject({ state: 'subscribed', pausedUntil: stage.ctx.now() + 60_000 });
     stage.ctx.pass(1);
@@ -283,6 +287,119 @@ describe('delivery', () => {
     await stage.dispatcher.settled();
     expect(events(await settle()).flatMap((one) => one.told)).toEqual([`+${post.guid} comes back`, `+${next.guid} not now`]);
     expect((await findSubscriptions(stage.ctx.store, { actorId: alice.actorId, jid: ROMEO }))[0]).toMatchObject({ pausedUntil: null });
+  });
+
+  /** An event of hers that comes back. */
+  const errorOf = (activityId: string, from: string, condition: string) =>
+    xml('message', { type: 'error', id: `e-${activityId}`, from, to: ALICE }, xml('error', { type: 'cancel' }, xml(condition, { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })));
+  const subscribe = (jid: string) =>
+    stage.receive(xml('iq', { type: 'set', id: 'x', from: `${jid}/x`, to: ALICE }, xml('pubsub', { xmlns: 'http://jabber.org/protocol/pubsub' }, xml('subscribe', { node: MICROBLOG, jid }))));
+  /** What a connector does with the jobs that are due. */
+  const work = async (): Promise<Element[]> => {
+    const { ctx } = stage;
+    const worker = startWorker({
+      ...{ store: ctx.store, log: ctx.log, now: ctx.now, queue: 'xmpp' as const, concurrency: 4 },
+      handlers: { deliver: (job, signal) => deliver({ ...ctx, protocols: [stage.protocol] }, job, signal) },
+      onArrived: (tx, arrivals) => noteArrivals(ctx, tx, arrivals),
+      onDead: (tx, job) => giveUp(ctx, tx, job),
+    });
+    await worker.idle();
+    await worker.stop();
+    return stage.take();
+  };
+  const post = async (text: string): Promise<{ guid: string; id: string }> => {
+    stage.ctx.pass(1);
+    stage.ctx.protocols.splice(0, 1, stage.protocol);
+    const { guid } = await publishPost(stage.ctx, alice, { text });
+    return { guid, id: (await latestActivity(stage.ctx.store, guid))!.id };
+  };
+  const ledger = async (guid: string) => (await listDeliveries(stage.ctx.store, guid)).map(({ state, recipients, refused, error }) => ({ state, recipients, refused, error }));
+  const later = () => stage.ctx.pass(3_600_000 * 1.2);
+
+  test('a server that cannot be reached gets it again, and again until it can be, although it pauses nobody', async () => {
+    await subscribe(ROMEO);
+    const { guid, id } = await post('comes back');
+    for (let i = 0; i < 3; i++) {
+      expect(events(await work()).map(({ to }) => to)).toEqual([ROMEO]);
+      expect(await ledger(guid)).toEqual([{ state: 'arrived', recipients: 1, refused: 0, error: null }]);
+      await stage.receive(errorOf(id, ROMEO, 'remote-server-not-found'));
+      expect(await ledger(guid)).toEqual([{ state: 'waiting', recipients: null, refused: 0, error: 'remote-server-not-found' }]);
+      expect((await findSubscriptions(stage.ctx.store, { actorId: alice.actorId, jid: ROMEO }))[0]).toMatchObject({ pausedUntil: null });
+      expect(events(await work())).toEqual([]);
+      later();
+    }
+    expect(events(await work()).map(({ to }) => to)).toEqual([ROMEO]);
+    expect(await ledger(guid)).toEqual([{ state: 'arrived', recipients: 1, refused: 0, error: null }]);
+  });
+
+  test('a follower by presence on such a server is asked whether he is still there, and is owed it until he shows up', async () => {
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    const { guid, id } = await post('comes back');
+    expect(events(await work()).map(({ to }) => to)).toEqual([`${ROMEO}/x`]);
+    await stage.receive(errorOf(id, `${ROMEO}/x`, 'remote-server-timeout'));
+    expect(await ledger(guid)).toEqual([expect.objectContaining({ state: 'waiting' })]);
+    later();
+    const again = await work();
+    expect(events(again).map(({ to }) => to)).toEqual([`${ROMEO}/x`]);
+    expect(again.filter(({ attrs }) => attrs.type === 'probe').map(({ attrs }) => attrs.to)).toEqual([ROMEO]);
+    expect(await ledger(guid)).toEqual([{ state: 'arrived', recipients: 1, refused: 0, error: null }]);
+    // He had gone meanwhile.
+    stage.dispatcher.take(presence({ type: 'unavailable', from: `${ROMEO}/x` }));
+    stage.dispatcher.take(presence({ from: `${ROMEO}/y` }));
+    await stage.dispatcher.settled();
+    expect(events(await settle()).map(({ to, told }) => [to, told])).toEqual([[`${ROMEO}/y`, [`+${guid} comes back`]]]);
+  });
+
+  test('whatever comes from such a server hastens what waits for it', async () => {
+    await subscribe(ROMEO);
+    const { id } = await post('comes back');
+    await work();
+    await stage.receive(errorOf(id, ROMEO, 'remote-server-not-found'));
+    expect(events(await work())).toEqual([]);
+    await stage.receive(`<iq type='get' id='1' from='${ROMEO}/x' to='${ALICE}'><ping xmlns='urn:xmpp:ping'/></iq>`);
+    expect(events(await work()).map(({ to }) => to)).toEqual([ROMEO]);
+  });
+
+  test('one reader who says that his server is out of reach holds up nobody else on it', async () => {
+    const other = ROMEO.replace('romeo', 'juliet');
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    await subscribe(other);
+    const { guid, id } = await post('for both');
+    expect(events(await work()).map(({ to }) => to).sort()).toEqual([other, `${ROMEO}/x`].sort());
+    for (const condition of ['remote-server-timeout', 'remote-server-not-found']) await stage.receive(errorOf(id, `${ROMEO}/x`, condition));
+    expect(await ledger(guid)).toEqual([{ state: 'arrived', recipients: 2, refused: 0, error: null }]);
+    // Nor does somebody who reads nothing here.
+    for (const from of [`mallory@${ROMEO.split('@')[1]}`, ROMEO.split('@')[1]!]) await stage.receive(errorOf(id, from, 'remote-server-timeout'));
+    expect(await ledger(guid)).toEqual([expect.objectContaining({ state: 'arrived' })]);
+  });
+
+  test('to readers who are gone it has not arrived; while they rest nothing is sent, and nothing said to have arrived', async () => {
+    await subscribe(ROMEO);
+    const first = await post('one');
+    await work();
+    await stage.receive(errorOf(first.id, ROMEO, 'gone'));
+    expect(await ledger(first.guid)).toEqual([{ state: 'given-up', recipients: 1, refused: 1, error: 'gone' }]);
+    const second = await post('two');
+    expect(events(await work())).toEqual([]);
+    expect(await ledger(second.guid)).toEqual([{ state: 'given-up', recipients: 0, refused: 0, error: 'resting' }]);
+    // The author may insist.
+    await retryDelivery(stage.ctx, alice, second.guid, { protocol: 'xmpp', host: ROMEO.split('@')[1]! });
+    expect(events(await work()).map(({ to }) => to)).toEqual([ROMEO]);
+    expect(await ledger(second.guid)).toEqual([{ state: 'arrived', recipients: 1, refused: 0, error: null }]);
+    expect(bounces.render().join('\n')).toMatch(/dx_bounces_total\{protocol="xmpp",condition="gone"\} [1-9]/);
+  });
+
+  test('a condition that a stranger makes up is none', async () => {
+    await subscribe(ROMEO);
+    const { guid, id } = await post('one');
+    await work();
+    await stage.receive(errorOf(id, ROMEO, 'made-up-by-somebody'));
+    expect(await ledger(guid)).toEqual([expect.objectContaining({ error: 'undefined-condition' })]);
+    expect(bounces.render().join()).not.toContain('made-up');
   });
 
   test('a stranger’s error does nothing to others', async () => {

@@ -75,7 +75,7 @@ async function events(): Promise<string[]> {
   stage.take();
   for (const { id, payload } of rows) {
     await stage.ctx.store.transaction((tx) => tx.query('delete from jobs where id = ?', [id]));
-    await deliver(stage.ctx, JSON.parse(payload), new AbortController().signal);
+    await deliver(stage.ctx, { id, attempts: 0, payload: JSON.parse(payload) }, new AbortController().signal);
   }
   return stage.take().flatMap((message) => {
     const event = message.getChild('event');

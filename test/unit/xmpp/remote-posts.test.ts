@@ -81,7 +81,7 @@ async function run(): Promise<string[]> {
   for (const { id, payload } of rows) {
     await stage.ctx.store.transaction((tx) => tx.query('delete from jobs where id = ?', [id]));
     outcomes.push(
-      await deliver(stage.ctx, JSON.parse(payload), new AbortController().signal).then(
+      await deliver(stage.ctx, { id, attempts: 0, payload: JSON.parse(payload) }, new AbortController().signal).then(
         () => 'arrived',
         (error) => `${error.permanent ? 'refused' : 'later'}: ${error.message}`,
       ),
@@ -135,7 +135,7 @@ describe('what ours do goes to the nodes of the post', () => {
     expect(await run()).toEqual([outcome]);
     const [view] = await listComments(stage.ctx, { actorId: alice.actorId }, post.guid, { limit: 1 });
     expect(view!.undelivered).toBe(outcome.startsWith('refused') ? outcome.slice(9) : undefined);
-    expect((await listDeliveries(stage.ctx.store, post.guid)).map(({ state }) => state)).toEqual([outcome.startsWith('refused') ? 'failed' : 'waiting']);
+    expect((await listDeliveries(stage.ctx.store, post.guid)).map(({ state }) => state)).toEqual([outcome.startsWith('refused') ? 'given-up' : 'waiting']);
   });
 
   test('what is gone there is as good as retracted', async () => {
@@ -159,7 +159,7 @@ describe('what ours do goes to the nodes of the post', () => {
     const again = await stage.ctx.store.query<{ payload: string }>("select payload from jobs where kind = 'deliver'");
     expect(await run()).toEqual(['later: nobody answers']);
     delete refusals[`publish ${SERVICE}`];
-    await deliver(stage.ctx, JSON.parse(again[0]!.payload), new AbortController().signal);
+    await deliver(stage.ctx, { id: 1, attempts: 0, payload: JSON.parse(again[0]!.payload) }, new AbortController().signal);
     const published = asked.filter((line) => line.startsWith('publish'));
     expect(published).toHaveLength(2);
     expect(published[0]).toBe(published[1]);
@@ -308,6 +308,58 @@ describe('what others say there', () => {
     expect(await comments()).toEqual([]);
   });
 
+  test.each(['purge', 'delete'])('goes with its node (%s), and so does what ours wrote there; what is still on its way stays', async (verb) => {
+    const own = await commentOn(stage.ctx, await me(), post.guid, { text: 'mine' });
+    await run();
+    await stage.ctx.store.transaction((tx) => tx.query("update deliveries set state = 'arrived'"));
+    await commentOn(stage.ctx, await me(), post.guid, { text: 'on its way' });
+    await open(item('c-1', 'romeo@x.test', entry('hello')) + item(own.itemId, alice.jid, entry('mine')) + item('h-1', 'juliet@x.test', entry('♥')));
+    expect(await comments()).toHaveLength(3);
+    const gone = (from: string) => stage.receive(`<message from='${from}' to='${alice.jid}' type='headline'><event xmlns='http://jabber.org/protocol/pubsub#event'><${verb} node='${NODE}'/></event></message>`);
+    await gone('evil.test');
+    expect(await comments()).toHaveLength(3);
+    await gone(SERVICE);
+    expect(await comments()).toEqual(['alice: on its way']);
+    expect(await likers()).toEqual([]);
+    await event(item('c-1', 'romeo@x.test', entry('late')));
+    expect(await comments()).toEqual(['alice: on its way']);
+  });
+
+  test('is gone when its service knows no such node any more; what ours wrote stays, and the next look subscribes again', async () => {
+    await commentOn(stage.ctx, await me(), post.guid, { text: 'mine' });
+    await open(item('c-1', 'romeo@x.test', entry('hello')) + item('h-1', 'juliet@x.test', entry('♥')));
+    refusals[`items ${SERVICE}`] = 'forbidden';
+    stage.ctx.pass(10 * 60_000);
+    await open();
+    expect(await comments()).toHaveLength(2);
+    refusals[`items ${SERVICE}`] = 'item-not-found';
+    stage.ctx.pass(10 * 60_000);
+    await open();
+    expect(await comments()).toEqual(['alice: mine']);
+    expect(await likers()).toEqual([]);
+    delete refusals[`items ${SERVICE}`];
+    asked.splice(0);
+    stage.ctx.pass(10 * 60_000);
+    await open();
+    expect(asked[0]).toBe(`subscribe ${SERVICE} comments`);
+  });
+
+  test('under a post that is not for everybody, “no such node” says only that it is not for her', async () => {
+    const limited = await receive({ itemId: 'limited', isOpen: false, recipients: [alice.actorId] });
+    await open(item('c-1', 'romeo@x.test', entry('hello')), limited.guid);
+    refusals[`items ${SERVICE}`] = 'item-not-found';
+    stage.ctx.pass(10 * 60_000);
+    await open('', limited.guid);
+    expect(await comments(limited.guid)).toEqual(['romeo: hello']);
+  });
+
+  test('of one person so much is kept, however much a service holds', async () => {
+    await open(Array.from({ length: 230 }, (_, n) => item(`c-${n}`, 'romeo@x.test', entry(`hello ${n}`))).join('') + item('c', 'juliet@x.test', entry('and I?')));
+    const all = await comments();
+    expect(all.filter((line) => line.startsWith('romeo'))).toHaveLength(200);
+    expect(all).toContain('juliet: and I?');
+  });
+
   test('what cannot be read harms nothing', async () => {
     await open();
     await event(item('c-1', 'romeo@x.test', `<thing xmlns='urn:x'/>`) + item('c-2', 'romeo@x.test', `<entry xmlns='${ATOM}'/>`) + item('c-3', 'romeo@x.test', entry('good')));
@@ -347,5 +399,37 @@ describe('what others say there', () => {
     expect(await comments()).toEqual(['romeo: hello']);
     await event(item('c-2', 'romeo@x.test', entry('not subscribed')));
     expect(await comments()).toEqual(['romeo: hello']);
+  });
+});
+
+describe('a flood of comments from elsewhere', () => {
+  const flood = async (count: number, publisher: (n: number) => string) => {
+    for (let n = 0; n < count; n++)
+      stage.dispatcher.take(
+        parseStanza(`<message from='${SERVICE}' to='${alice.jid}' type='headline'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='${NODE}'><item id='f-${n}' publisher='${publisher(n)}'><entry xmlns='${ATOM}'><title>flood ${n}</title></entry></item></items></event></message>`),
+      );
+    await stage.inbound.settled();
+  };
+  beforeEach(async () => {
+    Object.assign(stage.ctx.config, { rateLimits: true });
+    await wantComments(stage.ctx, alice.actorId, post.guid);
+    await stage.runJobs();
+  });
+
+  test('by one person ends, and others are still heard', async () => {
+    await flood(80, () => 'romeo@x.test');
+    await flood(1, () => 'juliet@y.test');
+    const all = await comments();
+    expect(all.filter((line) => line.startsWith('romeo'))).toHaveLength(60);
+    expect(all.at(-1)).toBe('juliet: flood 0');
+  });
+
+  test('by one server’s people ends, and those of other servers are still heard', async () => {
+    await flood(1_300, (n) => `p${n}@x.test`);
+    await flood(1, () => 'juliet@y.test');
+    expect(await stage.ctx.store.query("select a.domain, count(*) as n from comments c join actors a on a.id = c.author_id group by a.domain order by a.domain")).toEqual([
+      { domain: 'x.test', n: 1_200 },
+      { domain: 'y.test', n: 1 },
+    ]);
   });
 });
