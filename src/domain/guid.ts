@@ -18,7 +18,7 @@ let counter = 0;
 export function newGuid(nowMs: number): Guid {
   if (nowMs > lastMs) {
     lastMs = nowMs;
-    counter = crypto.getRandomValues(new Uint16Array(1))[0]! & 0x7ff; // the top bit stays free, so that 2,048 more fit
+    counter = Number.parseInt(crypto.randomUUID().slice(0, 3), 16) & 0x7ff; // the top bit stays free, so that 2,048 more fit
   } else if (++counter > 0xfff) {
     lastMs += 1;
     counter = 0;
@@ -38,8 +38,7 @@ export function guidAt(atMs: number): Guid {
 }
 
 function write(timeMs: number, count: number): Guid {
-  const random = crypto.getRandomValues(new Uint8Array(8));
-  random[0] = (random[0]! & 0x3f) | 0x80;
-  const tail = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return timeMs.toString(16).padStart(12, '0') + (0x7000 | count).toString(16) + tail;
+  // The second half of a random UUID, for the platform keeps chance in store for those: its variant bits and 62 random ones.
+  const random = crypto.randomUUID();
+  return timeMs.toString(16).padStart(12, '0') + (0x7000 | count).toString(16) + random.slice(19, 23) + random.slice(24);
 }

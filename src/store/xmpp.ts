@@ -81,39 +81,59 @@ export interface DeliveryTargets {
 
 /**
  * Who on each of these hosts is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
- * access check admits the person behind it. `pausedUntil` and caps are the caller's. Few columns, because there may be thousands of
- * rows, and to bring one column of them over costs more than the check.
+ * access check admits the person behind it. `pausedUntil` and caps are the caller's. The database brings thousands of them over as one text, for
+ * row by row that costs more than the check.
  * @param hosts different ones
  */
 export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number; reshareOf?: Guid | null }, hosts: readonly string[]): Promise<Map<string, DeliveryTargets>> {
   const [host, isThere] =
     hosts.length === 1 ? [hosts[0], 't.host = ?'] : db.dialect === 'postgres' ? [hosts, 't.host = any(?)'] : [JSON.stringify(hosts), 't.host in (select value from json_each(?))'];
-  const params = [post.guid, post.authorId, host];
   // A reshare shows its root: nobody gets it to whom the root's author shows nothing.
   const root = post.reshareOf ? `and not exists (select 1 from posts r where r.guid = p.reshare_of and not ${visibleSql('r', 't.person_id')})` : '';
-  const ofPost = (columns: string, from: string, state: string) =>
-    `select ${columns} from posts p join ${from} t on t.actor_id = p.author_id
-     where p.guid = ? and p.author_id = ? and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`;
-  const subscribed = ofPost('t.node, t.jid, t.person_id as "personId", t.paused_until as "pausedUntil"', 'subscriptions', "state = 'subscribed'");
-  const following = ofPost('t.actor_id as "actorId", t.jid, t.person_id as "personId", t.last_guid as "lastGuid"', 'presence_legs', "inbound = 'on'");
+  const [list, item] = db.dialect === 'postgres' ? ['json_agg', 'json_build_array'] : ['json_group_array', 'json_array'];
+  const allOf = async <Row extends unknown[]>(columns: string, order: string, from: string, state: string): Promise<Row[]> => {
+    const [found] = await db.query<{ all: string | Row[] | null }>(
+      `select ${list}(${item}(${columns}) order by ${order}) as "all" from posts p join ${from} t on t.actor_id = p.author_id
+       where p.guid = ? and p.author_id = ? and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`,
+      [post.guid, post.authorId, host],
+    );
+    return (typeof found!.all === 'string' ? JSON.parse(found!.all) : found!.all) ?? [];
+  };
+  type Subscription = [node: string, jid: string, personId: number | null, pausedUntil: number | null];
+  type Leg = [actorId: number, jid: string, personId: number, lastGuid: Guid | null];
+  const subscribed = await allOf<Subscription>('t.node, t.jid, t.person_id, t.paused_until', 't.jid, t.node', 'subscriptions', "state = 'subscribed'");
+  const following = await allOf<Leg>('t.actor_id, t.jid, t.person_id, t.last_guid', 't.jid', 'presence_legs', "inbound = 'on'");
   const targets = new Map<string, DeliveryTargets>(hosts.map((each) => [each, { subscriptions: [], legs: [] }]));
   const of = (jid: string) => targets.get(hosts.length === 1 ? hosts[0]! : hostOf(jid))!;
-  for (const row of await db.query<DeliveryTargets['subscriptions'][number]>(`${subscribed} order by t.jid, t.node`, params)) of(row.jid).subscriptions.push(row);
-  for (const row of await db.query<DeliveryTargets['legs'][number]>(`${following} order by t.jid`, params)) of(row.jid).legs.push(row);
+  for (const [node, jid, personId, pausedUntil] of subscribed) of(jid).subscriptions.push({ node, jid, personId, pausedUntil });
+  for (const [actorId, jid, personId, lastGuid] of following) of(jid).legs.push({ actorId, jid, personId, lastGuid });
   return targets;
 }
+
+/** The first host of an actor's rows in a table, and from each the next one: thousands of rows of one host are passed over, not read. */
+const hostsIn = (table: string): string =>
+  `select min(host) from ${table} where actor_id = ?
+   union all select (select min(t.host) from ${table} t where t.actor_id = ? and t.host > h.host) from h where h.host is not null`;
 
 /**
  * The hosts where somebody follows the actor, by presence or subscription.
  * @param nodes those of the feeds; without: whatever they subscribed to
  */
 export async function subscriptionHosts(db: Db, actorId: number, nodes: readonly string[] = []): Promise<string[]> {
-  const rows = await db.query<{ host: string }>(
-    `select host from subscriptions where actor_id = ? and state = 'subscribed' ${nodes.length > 0 ? `and node in (${marks(nodes.length)})` : ''}
-     union select host from presence_legs where actor_id = ? and inbound = 'on' order by host`,
-    [actorId, ...nodes, actorId],
-  );
-  return rows.map((row) => row.host);
+  const found = async (table: string, which: string, params: readonly unknown[]) => {
+    const rows = await db.query<{ host: string }>(
+      `with recursive h(host) as (${hostsIn(table)})
+       select host from h where host is not null and exists (select 1 from ${table} t where t.actor_id = ? and t.host = h.host and ${which})`,
+      [actorId, actorId, actorId, ...params],
+    );
+    return rows.map(({ host }) => host);
+  };
+  const ofNodes = nodes.length > 0 ? `and t.node in (${marks(nodes.length)})` : '';
+  const [subscribed, following] = await Promise.all([
+    found('subscriptions', `t.state = 'subscribed' ${ofNodes}`, nodes),
+    found('presence_legs', "t.inbound = 'on'", []),
+  ]);
+  return [...new Set([...subscribed, ...following])].sort();
 }
 
 /** The hosts where somebody subscribed to one of these nodes of the actor. */
