@@ -2,7 +2,7 @@
 import { removeFolder } from '../test/support/servers/daemon.js';
 import { planNetwork, type RunningServer, SERVERS, type ServerName } from '../test/support/servers/index.js';
 import { startMulticast } from '../test/support/servers/multicast.js';
-import { COMPONENTS, HEADING, legend, measureFanOut, MULTICAST, rowsOf } from './support/fan-out.js';
+import { ADMITTED, COMPONENTS, HEADING, legend, measureFanOut, rowsOf } from './support/fan-out.js';
 import { printMachine, printTable } from './support/figures.js';
 
 const chatOf = (name: ServerName): string => `${name}.test`;
@@ -17,7 +17,7 @@ export async function run([count = '500', ...names]: string[]): Promise<void> {
     const servers = {} as Record<ServerName, RunningServer>;
     for (const name of SERVERS) {
       const options = { chatDomains: [chatOf(name)], componentDomains: name === from ? COMPONENTS : [], componentSecret: 'secret', network };
-      servers[name] = await startMulticast(name, options, chatOf(name), [MULTICAST]);
+      servers[name] = await startMulticast(name, options, chatOf(name), ADMITTED);
     }
     const to: ServerName = from === 'prosody' ? 'ejabberd' : 'prosody';
     const taken = await measureFanOut({ sending: servers[from], sendingChat: chatOf(from), receiving: servers[to], receivingChat: chatOf(to), count: Number(count), rounds: ROUNDS });
