@@ -25,6 +25,10 @@ interface Setup {
   posts: string[];
   seconds: number[];
   accepted: number[];
+  /** By role, with all its processes. */
+  services: Record<'web' | 'worker' | 'connector', Service[]>;
+  /** Processor time before the first round that counts, by role. */
+  cpuMs: Record<string, number>;
   stop(): Promise<void>;
 }
 
@@ -44,13 +48,12 @@ export async function run(): Promise<void> {
     url.pathname = `/${database}`;
     const stateDir = mkdtempSync(path.join(tmpdir(), 'dx-bench-'));
     const start = (command: 'web' | 'worker' | 'connector') => startService({ ...at, domain }, '', { DX_DATABASE_URL: url.href }, { command, stateDir });
-    const services: Service[] = [await start('connector')];
-    const webs: Service[] = [];
+    const services: Setup['services'] = { connector: [await start('connector')], worker: [], web: [] };
+    const webs = services.web;
     for (let i = 0; i < count; i++) {
-      services.push(await start('worker'));
+      services.worker.push(await start('worker'));
       webs.push(await start('web'));
     }
-    services.push(...webs);
     const authors: Author[] = [];
     for (let i = 0; i < AUTHORS; i++) authors.push(await author(webs.map((web) => web.url), webs[0]!.env, `author${i}`));
     const followers: TestClient[] = [];
@@ -69,23 +72,29 @@ export async function run(): Promise<void> {
       posts: [],
       seconds: [],
       accepted: [],
+      services,
+      cpuMs: {},
       async stop() {
         await Promise.all(followers.map((client) => client.disconnect()));
-        for (const service of services.reverse()) await service.stop();
+        for (const service of [...webs, ...services.worker, ...services.connector]) await service.stop();
         rmSync(stateDir, { recursive: true });
       },
     };
   }
 
   const setups = [await setUp('one web, one worker', domains[0]!, 1), await setUp('two web, two workers', domains[1]!, 2)];
-  for (const setup of setups) await round(setup, POSTS / 4, false);
+  for (const setup of setups) {
+    await round(setup, POSTS / 4, false);
+    setup.cpuMs = cpuMsOf(setup);
+  }
   for (let i = 0; i < ROUNDS; i++) for (const setup of i % 2 ? setups.toReversed() : setups) await round(setup, POSTS, true);
 
-  const rows = [['processes', 'posts/s until heard by all', 'POST accepted, ms', 'lost', 'doubled']];
+  const rows = [['processes', 'posts/s until heard by all', 'POST accepted, ms', 'processor time a post, ms', 'lost', 'doubled']];
   const rate = (setup: Setup) => setup.seconds.map((seconds) => POSTS / seconds);
   for (const setup of setups) {
     const { lost, doubled } = compare(setup);
-    rows.push([setup.name, spread(rate(setup)), spread(setup.accepted), String(lost), String(doubled)]);
+    const cpu = Object.entries(cpuMsOf(setup)).map(([role, ms]) => `${role} ${((ms - setup.cpuMs[role]!) / (POSTS * ROUNDS)).toFixed(1)}`).join(', ');
+    rows.push([setup.name, spread(rate(setup)), spread(setup.accepted), cpu, String(lost), String(doubled)]);
   }
   console.log(`${AUTHORS} authors at once, ${POSTS} posts a round to ${FOLLOWERS} followers of each, ${ROUNDS} rounds in turn; medians (least–most)`);
   printTable(rows);
@@ -96,6 +105,8 @@ export async function run(): Promise<void> {
   await server.destroy();
   await postgres.destroy();
 }
+
+const cpuMsOf = ({ services }: Setup): Record<string, number> => Object.fromEntries(Object.entries(services).map(([role, list]) => [role, list.reduce((sum, service) => sum + service.cpuMs(), 0)]));
 
 /** How many events each follower has had. */
 const eventsOf = (client: TestClient, authors: Author[]): string[] => authors.flatMap(({ jid }) => heard(client, jid).map((line) => line.slice(1, 33)));

@@ -42,8 +42,12 @@ export async function addDeliverJobs(ctx: Context, tx: Tx, activity: Activity, d
 
 /** Up to so many servers the deliveries are written with the post itself; more would hold up its author. */
 const FEW_HOSTS = 50;
-/** When the job looks again whether somebody on yet another server began to follow while the post was written. */
-const LOOK_AGAIN_MS = 2_000;
+/**
+ * When the job looks again whether somebody on yet another server began to follow while the post was written: two of these after it, when one
+ * is full, so that the jobs of many posts run together instead of each waking the workers.
+ */
+const LOOK_EVERY_MS = 1_000;
+const lookAgainAt = (now: number): number => Math.ceil(now / LOOK_EVERY_MS + 2) * LOOK_EVERY_MS;
 
 /**
  * Leaves what carries an activity in the transaction that made it: deliveries at once while they are few, which spares two
@@ -54,7 +58,7 @@ export async function leaveToDistribute(ctx: Context, tx: Tx, activity: Activity
   const isFew = destinations.reduce((sum, { hosts }) => sum + hosts.length, 0) <= FEW_HOSTS;
   if (isFew) await addDeliverJobs(ctx, tx, activity, destinations);
   const job = { kind: 'distribute', payload: { activityId: activity.id }, queue: 'main', lane: `distribute:${activity.actorId}` } as const;
-  await addJobs(tx, [isFew ? { ...job, runAt: ctx.now() + LOOK_AGAIN_MS } : job]);
+  await addJobs(tx, [isFew ? { ...job, runAt: lookAgainAt(ctx.now()) } : job]);
 }
 
 /** The job that brings an activity to a server. An author's activities reach it in their order. */

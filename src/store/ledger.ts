@@ -38,6 +38,10 @@ export async function addDeliveries(tx: Tx, activityId: Guid, protocol: Protocol
   return added;
 }
 
+/** Where an activity goes, as far as that is entered. */
+export const listDestinations = (db: Db, activityId: Guid): Promise<Pick<Delivery, 'protocol' | 'host'>[]> =>
+  db.query('select protocol, host from deliveries where activity_id = ?', [activityId]);
+
 /** Which line of the ledger. */
 export type DeliveryKey = Pick<Delivery, 'activityId' | 'protocol' | 'host'>;
 
