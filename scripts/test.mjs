@@ -18,6 +18,12 @@ const DEBIAN_PACKAGES = [
   'postgresql',
   'chromium',
   'python3-slixmpp',
+  // Libervia, the session bus it is spoken to over, and what it needs to know Markdown (only recommended by it).
+  'libervia-backend',
+  'libervia-cli',
+  'dbus-daemon',
+  'python3-markdown',
+  'python3-html2text',
   'openssl',
 ];
 

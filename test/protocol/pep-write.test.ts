@@ -1,4 +1,5 @@
 // The author in her own XMPP client, and everyone who pretends to be her: XEP-0060 §7–8 on real servers.
+import { readPost } from '../../src/services/stream.js';
 import { heard, idsOf, isEvent, items, MICROBLOG, pubsub, STREAMS, subscribeTo, told } from '../support/follow.js';
 import { SERVERS } from '../support/servers/index.js';
 import { type Element, parse } from '../support/xmpp-client.js';
@@ -47,6 +48,24 @@ describe.each(SERVERS)('on %s', (name) => {
     expect([before.getChildText('title'), before.getChild('content')!.getText()]).toEqual(['The title', '# The title\n\nThe body.']);
     await owner.request(publish(alice.jid, `<item id='${id}'>${before}</item>`));
     expect(String(await read())).toBe(String(before));
+  });
+
+  test('the title that we made of a text without one does not become a heading when an editor sends it back; a new one does', async () => {
+    const { account: alice, owner } = await scene.author();
+    const { guid } = await scene.app.posts(alice, 'First **thoughts**');
+    const edit = async (title: string, text: string) => {
+      await owner.request(publish(alice.jid, `<item id='${guid}'>${entry(title, `<content type='text'>${text}</content>`)}</item>`));
+      return (await readPost(scene.app.ctx, 'anonymous', guid)).post.markdown;
+    };
+    expect(await edit('First thoughts', 'Better ones')).toBe('Better ones');
+    expect(await edit('My title', 'Better ones')).toBe('# My title\n\nBetter ones');
+    expect(await edit('My title', 'The best')).toBe('# My title\n\nThe best');
+  });
+
+  test('categories that are not in the text become tags, and stand there', async () => {
+    const { account: alice, owner } = await scene.author();
+    const id = idOf(await owner.request(publish(alice.jid, `<item>${entry('About #xmpp', "<category term='XMPP'/><category term='open source'/>")}</item>`)));
+    expect((await readPost(scene.app.ctx, 'anonymous', id)).post).toMatchObject({ markdown: 'About #xmpp\n\n#open-source', tags: ['xmpp', 'open-source'] });
   });
 
   test('characters that XML forbids harm nobody', async () => {

@@ -36,10 +36,11 @@ interface Draft {
   acl: AudienceHint | null;
 }
 
-const fromEntry = (entry: DecodedEntry): Draft => {
+/** @param derived the title that we made of a text without one; an editor that was given it sends it back with another text (Libervia 0.9) */
+const fromEntry = (entry: DecodedEntry, derived: string | null): Draft => {
   if (entry.verb !== 'post' && entry.verb !== 'update') throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Only posts can be published here.');
   if (entry.inReplyTo) throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Comments are not taken here yet.');
-  return { text: markdownOfOwnEntry(entry), language: entry.language, acl: entry.acl };
+  return { text: markdownOfOwnEntry(entry.title === derived ? { ...entry, title: '' } : entry), language: entry.language, acl: entry.acl };
 };
 
 const fromNote = (note: DecodedNote): Draft => {
@@ -48,9 +49,9 @@ const fromNote = (note: DecodedNote): Draft => {
 };
 
 /** @throws StanzaError bad-request + invalid-payload */
-function decode(node: FeedNodeName, payload: Element): Draft {
+function decode(node: FeedNodeName, payload: Element, derivedTitle: string | null): Draft {
   try {
-    return node === NS.MICROBLOG ? fromEntry(decodeEntry(payload)) : fromNote(decodeNote(decodeJsonItem(payload)));
+    return node === NS.MICROBLOG ? fromEntry(decodeEntry(payload), derivedTitle) : fromNote(decodeNote(decodeJsonItem(payload)));
   } catch (error) {
     throw asPayloadError(error);
   }
@@ -80,10 +81,10 @@ export async function publishItem(
 ): Promise<Guid> {
   if (id !== null) checkItemId(id);
   await takeLimits(ctx, { 'post-account': String(account.id) });
-  const { text, language, acl } = decode(node, payload);
-  const aspects = acl?.to === 'groups' ? await listAspects(ctx.store, account.actorId) : [];
   const existing = id === null ? null : await findOwnItem(ctx, account, id);
   const isEdit = existing !== null && existing.deletedAt === null;
+  const { text, language, acl } = decode(node, payload, isEdit && !/^#{1,6}\s/.test(existing.markdown) ? existing.title : null);
+  const aspects = acl?.to === 'groups' ? await listAspects(ctx.store, account.actorId) : [];
   const audience = isEdit && existing.audience.to === 'aspects' && isOwnLimited(acl) ? null : audienceOf(acl, ofOptions, aspects);
   try {
     if (isEdit) {

@@ -45,9 +45,12 @@ export async function freeLoopbackAddresses(): Promise<[string, string]> {
   throw new Error('No free loopback addresses found for server-to-server connections.');
 }
 
-const answers = (port: number, host: string): Promise<boolean> =>
+/** Where a server listens. */
+type Listener = { host: string; port: number } | { path: string };
+
+const answers = (listener: Listener): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = net.connect(port, host);
+    const socket = net.connect(listener);
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
@@ -65,7 +68,7 @@ interface DaemonOptions {
   /** More logs to show when the start fails. */
   otherLogs?: string[];
   /** The server is up when all of these accept connections. */
-  ports: { host: string; port: number }[];
+  ports: Listener[];
   /** How long it may take until then. */
   startWithinMs?: number;
 }
@@ -106,9 +109,9 @@ export class Daemon {
     });
 
     const deadline = Date.now() + startWithinMs;
-    for (const { host, port } of ports) {
-      while (!(await answers(port, host))) {
-        if (failure === undefined && Date.now() > deadline) failure = `nothing listens on ${host}:${port}`;
+    for (const listener of ports) {
+      while (!(await answers(listener))) {
+        if (failure === undefined && Date.now() > deadline) failure = `nothing listens on ${Object.values(listener).join(':')}`;
         if (failure !== undefined) {
           await this.kill();
           throw new Error(`${name} did not start: ${failure}\n${await this.log()}`);
