@@ -38,6 +38,9 @@ const REFUSALS: Record<string, string> = {
   'payload-too-big': 'It is too long for the other server.',
 };
 
+/** What stands where the other server lets nobody take their comment away. */
+const TAKEN_BACK = '(deleted)';
+
 interface Place {
   service: string;
   node: string;
@@ -72,7 +75,8 @@ export class RemoteNodes {
     const place = commentsPlace(origin);
     if (!place) throw new DeliveryError('The server of this post takes no comments on it.', true);
     if (verb === 'delete-comment') {
-      await this.#retract(actor, place, comment.itemId);
+      const { payload } = await commentItem(this.ctx, post, author, { ...comment, markdown: TAKEN_BACK, html: `<p>${TAKEN_BACK}</p>` }, actor);
+      await this.#retract(actor, place, comment.itemId, payload);
       return 1;
     }
     // What was deleted in between is not told any more; its end has a delivery of its own.
@@ -109,7 +113,7 @@ export class RemoteNodes {
     if (own !== 'no place' && own) {
       const { others } = partsOf(own);
       if (others) await this.#publish(actor, attachments, { id: jidOf(actor), payload: others });
-      else await this.#retract(actor, attachments, jidOf(actor));
+      else await this.#retract(actor, attachments, jidOf(actor), joined());
     } else {
       const place = commentsPlace(origin);
       if (place && commentGuid !== null) await this.#retract(actor, place, commentGuid);
@@ -123,9 +127,7 @@ export class RemoteNodes {
    */
   async #ownAttachments(actor: Actor, place: Place): Promise<Element | null | 'no place'> {
     try {
-      const answer = await this.#ask(actor, 'get', place, xml('items', { node: place.node }, xml('item', { id: jidOf(actor) })));
-      const item = answer.getChild('pubsub', NS.PUBSUB)?.getChild('items')?.getChildren('item').find(({ attrs }) => attrs.id === jidOf(actor));
-      return item?.getChild('attachments', NS.ATTACHMENTS) ?? null;
+      return (await this.#item(actor, place, jidOf(actor)))?.getChild('attachments', NS.ATTACHMENTS) ?? null;
     } catch (error) {
       if (!(error instanceof DeliveryError && error.permanent)) throw error;
       return (await this.#makesAttachments(actor, place.service)) ? null : 'no place';
@@ -146,13 +148,26 @@ export class RemoteNodes {
     await this.#ask(actor, 'set', { service, node }, xml('publish', { node }, xml('item', { id }, payload)));
   }
 
-  /** That it is not there is as good. */
-  async #retract(actor: Actor, { service, node }: Place, id: string): Promise<void> {
+  /**
+   * That it is not there is as good.
+   * @param instead what says nothing any more. COMPAT Prosody 0.12: where everyone may publish, only the node's owner may retract; but an own item can
+   *   be replaced.
+   */
+  async #retract(actor: Actor, place: Place, id: string, instead: Element | null = null): Promise<void> {
+    const { node } = place;
     try {
-      await this.#ask(actor, 'set', { service, node }, xml('retract', { node, notify: 'true' }, xml('item', { id })));
+      await this.#ask(actor, 'set', place, xml('retract', { node, notify: 'true' }, xml('item', { id })));
     } catch (error) {
-      if (!(error instanceof Refusal && (error.condition === 'item-not-found' || error.condition === 'gone'))) throw error;
+      if (!(error instanceof Refusal)) throw error;
+      if (error.condition === 'item-not-found' || error.condition === 'gone') return;
+      if (error.condition !== 'forbidden' || !instead) throw error;
+      if (await this.#item(actor, place, id)) await this.#publish(actor, place, { id, payload: instead });
     }
+  }
+
+  async #item(actor: Actor, place: Place, id: string): Promise<Element | undefined> {
+    const answer = await this.#ask(actor, 'get', place, xml('items', { node: place.node }, xml('item', { id })));
+    return answer.getChild('pubsub', NS.PUBSUB)?.getChild('items')?.getChildren('item').find(({ attrs }) => attrs.id === id);
   }
 
   #ask(actor: Actor, type: 'get' | 'set', { service }: Place, verb: Element): Promise<Element> {

@@ -79,7 +79,8 @@ export class Sources implements NodeReader {
       if (!(error instanceof Refused)) throw asDeliveryError(error, this.parts.isOnline());
     }
     const entry = payload && readOwn(ctx, payload);
-    const isOld = entry !== null && (entry.published ?? entry.updated ?? ctx.now()) < source.since;
+    // Many clients write whole seconds (Libervia 0.9).
+    const isOld = entry !== null && (entry.published ?? entry.updated ?? ctx.now()) < Math.floor(source.since / 1000) * 1000;
     if (isOld && !(await findMirrored(ctx.store, actorId, jid, itemId))) return;
     const isPublic = entry !== null && (entry.acl === null ? (await this.parts.access.ask(node)) === true : entry.acl.to === 'public');
     try {
