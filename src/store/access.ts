@@ -3,23 +3,32 @@
 /** Who asks. Anonymous: nobody that we know. */
 export type Viewer = { actorId: number } | 'anonymous';
 
-/** Begins a statement whose viewer is bound once, as its first parameter: `visibleSql` is then given VIEWER. */
-export const WITH_VIEWER = 'with viewer(id) as (select cast(? as integer))';
 /** For SQL that begins with WITH_VIEWER. */
 export const VIEWER = '(select id from viewer)';
+/**
+ * Begins a statement whose viewer is bound once, as its first parameter: `visibleSql` is then given VIEWER. Between whom there is a block is asked
+ * once, too, and not for everyone who wrote something: it is few people, and a page asks about thousands.
+ */
+export const WITH_VIEWER = `with viewer(id) as (select cast(? as integer)),
+  blocks(id) as materialized (select other_id from relationships where actor_id = ${VIEWER} and blocked_at is not null
+    union all select actor_id from relationships where other_id = ${VIEWER} and blocked_at is not null)`;
 /** The parameter of WITH_VIEWER. */
 export const viewerParam = (viewer: Viewer): number | null => (viewer === 'anonymous' ? null : viewer.actorId);
+
+const noBlockSql = (person: string, viewerSql: string): string =>
+  viewerSql === VIEWER
+    ? `${person} not in (select id from blocks)`
+    : `not exists (select 1 from relationships xb where xb.actor_id = ${person} and xb.other_id = ${viewerSql} and xb.blocked_at is not null)
+  and not exists (select 1 from relationships xb where xb.actor_id = ${viewerSql} and xb.other_id = ${person} and xb.blocked_at is not null)`;
 
 /**
  * May the viewer see anything of this person at all? Not if one has blocked the other, nor if the account is not active. The half of the check
  * that is the same for all posts of an author; and all of it, beside that of the post, for what others put under a post.
  * @param person an expression for an actor's id
- * @param viewerSql an expression that may stand several times: VIEWER, or a column; null = anonymous
+ * @param viewerSql VIEWER, in SQL that begins with WITH_VIEWER; or a column; null = anonymous
  */
 export const personVisibleSql = (person: string, viewerSql: string): string => `(
-  not exists (select 1 from accounts xa where xa.actor_id = ${person} and xa.state <> 'active')
-  and not exists (select 1 from relationships xb where xb.actor_id = ${person} and xb.other_id = ${viewerSql} and xb.blocked_at is not null)
-  and not exists (select 1 from relationships xb where xb.actor_id = ${viewerSql} and xb.other_id = ${person} and xb.blocked_at is not null))`;
+  not exists (select 1 from accounts xa where xa.actor_id = ${person} and xa.state <> 'active') and ${noBlockSql(person, viewerSql)})`;
 
 /**
  * Is the viewer among the post's audience? The other half, never to be used without personVisibleSql of its author.

@@ -10,9 +10,11 @@ export interface Db {
   /**
    * The rows that the statement answers with (none without SELECT or RETURNING). `?` is a placeholder on both databases.
    * Columns have their SQL names; bigint comes as number, boolean as SQLite's 0 and 1 or PostgreSQL's true and false.
+   * @param options.keepPlan for a long statement that is asked on many pages: PostgreSQL plans it once a connection. It goes on with that plan until it has gathered
+   *   statistics anew, so not for what may be asked of a table that has just grown a thousandfold. SQLite keeps all statements anyway.
    * @throws DomainError unavailable | conflict (a row of that key exists)
    */
-  query<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
+  query<T = Record<string, unknown>>(sql: string, params?: readonly unknown[], options?: { keepPlan?: boolean }): Promise<T[]>;
   manager: EntityManager;
 }
 

@@ -34,8 +34,19 @@ function numberPlaceholders(sql: string): string {
   return result;
 }
 
-async function queryOn(runner: QueryRunner, sql: string, params: readonly unknown[]): Promise<unknown[]> {
+const names = new Map<string, string>();
+/** Each connection keeps some 100 KiB for a long statement. */
+const NAMES = 60;
+/** Under this, connections keep the statement prepared; undefined for more of them than they shall keep. */
+function nameOf(sql: string): string | undefined {
+  if (!names.has(sql) && names.size < NAMES) names.set(sql, `dx_${names.size}`);
+  return names.get(sql);
+}
+
+async function queryOn(runner: QueryRunner, sql: string, params: readonly unknown[], { keepPlan = false } = {}): Promise<unknown[]> {
   try {
+    const name = keepPlan ? nameOf(sql) : undefined;
+    if (name) return (await ((await runner.connect()) as pg.PoolClient).query({ name, text: numberPlaceholders(sql), values: [...params] })).rows;
     // Structured, because TypeORM's plain answer to UPDATE … RETURNING is [rows, count] (store.md "Traps").
     return (await runner.query(numberPlaceholders(sql), params as unknown[], true)).records ?? [];
   } catch (error) {
@@ -105,8 +116,8 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
       }
     });
 
-  const query = async <T>(sql: string, params: readonly unknown[] = []) =>
-    (await persist(() => withRunner((runner) => queryOn(runner, sql, params)), isConnectionLoss)) as T[];
+  const query = async <T>(sql: string, params: readonly unknown[] = [], options?: { keepPlan?: boolean }) =>
+    (await persist(() => withRunner((runner) => queryOn(runner, sql, params, options)), isConnectionLoss)) as T[];
 
   return {
     dialect: 'postgres',

@@ -80,10 +80,11 @@ export const findVisiblePost = (db: Db, viewer: Viewer, guid: Guid): Promise<Pos
 /** Those of the posts that the viewer may see, by guid. */
 export async function findVisiblePosts(db: Db, viewer: Viewer, guids: readonly Guid[]): Promise<Map<Guid, Post>> {
   if (guids.length === 0) return new Map();
-  const rows = await db.query(`${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid in (${marks(guids.length)}) and p.deleted_at is null and ${visibleSql('p', VIEWER)}`, [
-    viewerParam(viewer),
-    ...guids,
-  ]);
+  const rows = await db.query(
+    `${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid in (${marks(guids.length)}) and p.deleted_at is null and ${visibleSql('p', VIEWER)}`,
+    [viewerParam(viewer), ...guids],
+    { keepPlan: true },
+  );
   return new Map((await toPosts(db, rows)).map((post) => [post.guid, post]));
 }
 
@@ -139,7 +140,7 @@ async function readHeadsFirst(db: Db, viewer: Viewer, authors: { sql: string; pa
   const isAscending = page.direction === 'oldest-first';
   const [far, near] = isAscending ? [upper, lower] : [lower, upper];
   const sql = headsFirst(db.dialect, authors.sql, isAscending ? 'asc' : 'desc');
-  return toPosts(db, await db.query(sql, [viewerParam(viewer), ...authors.params, upper, lower, limit, limit, far, near, limit, limit]));
+  return toPosts(db, await db.query(sql, [viewerParam(viewer), ...authors.params, upper, lower, limit, limit, far, near, limit, limit], { keepPlan: true }));
 }
 
 interface Page extends Bounds {
@@ -229,6 +230,7 @@ export async function countUnderPosts(db: Db, viewer: Viewer, guids: readonly Gu
        exists (select 1 from posts r where r.reshare_of = p.guid and r.author_id = ${VIEWER} and r.deleted_at is null) as reshared
      from posts p where p.guid in (${marks(guids.length)})`,
     [viewerParam(viewer), ...guids],
+    { keepPlan: true },
   );
   return new Map(
     rows.map(({ guid, comments, likes, reshares, liked, reshared }) => [

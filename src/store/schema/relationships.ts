@@ -17,7 +17,12 @@ export const RelationshipSchema = new EntitySchema<Relationship>({
     blockedAt: nullable(time),
     mutedAt: nullable(time),
   } satisfies Columns<Relationship>,
-  indices: [{ name: 'relationships_by_other', columns: ['otherId'] }],
+  indices: [
+    { name: 'relationships_by_other', columns: ['otherId'] },
+    // Few: the access check asks for all of them that the viewer has to do with.
+    { name: 'relationships_blocked', columns: ['actorId', 'otherId'], where: 'blocked_at is not null' },
+    { name: 'relationships_blocked_by', columns: ['otherId', 'actorId'], where: 'blocked_at is not null' },
+  ],
 });
 
 /**

@@ -33,12 +33,14 @@ const PAIRS = [
 /** Where a picture of ours is. @param id of media, see Profile */
 export const mediaPath = (id: string) => `/media/${id}`;
 
+const segmenter = new Intl.Segmenter(); // to make one costs more than the rest of a card
+
 /** Someone's picture; for someone who has none, the first letter on one of eight grounds. Decoration: the name stands beside it. */
 export function Avatar({ actor, size = 44, class: className = 'avatar' }: { actor: Actor; size?: number; class?: string }) {
   if (actor.profile.avatar) return <img class={className} src={mediaPath(actor.profile.avatar)} width={size} height={size} alt="" loading="lazy" />;
   const seed = [...`${actor.username}@${actor.domain}`].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)!) % 9_973, 7);
   const [ground, ink] = PAIRS[seed % PAIRS.length]!;
-  const letter = new Intl.Segmenter().segment(nameOf(actor).trim())[Symbol.iterator]().next().value?.segment ?? '';
+  const letter = segmenter.segment(nameOf(actor).trim())[Symbol.iterator]().next().value?.segment ?? '';
   return (
     <svg class={className} viewBox="0 0 44 44" width={size} height={size} aria-hidden="true">
       <rect width="44" height="44" fill={ground} />
