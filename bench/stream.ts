@@ -1,11 +1,14 @@
 // The stream of a reader who follows 300 authors: first page and page 50, of 10,000 and of 1,000,000 posts; a post with 1,000 comments.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { Agent, createServer, request } from 'node:http';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { listComments } from '../src/services/comments.js';
 import { homeStream } from '../src/services/stream.js';
+import { findAccountByUsername } from '../src/store/accounts.js';
 import type { Store } from '../src/store/database.js';
 import { findVisiblePosts, listHomePosts } from '../src/store/posts.js';
 import { startPostgres } from '../test/support/servers/index.js';
@@ -15,7 +18,8 @@ import { percentiles, printMachine, printTable, quantile } from './support/figur
 const FOLLOWED = 300;
 const AUTHORS = 10_000;
 const PAGE = 20;
-const ROUNDS = 300;
+const WARM = 300;
+const ROUNDS = 1_000;
 const FROM_MS = Date.UTC(2025, 0, 1);
 
 /** Small: all are by those who are followed. Large: the same number of authors is followed, of many. */
@@ -24,60 +28,72 @@ const SIZES = [
   { posts: 1_000_000, authors: AUTHORS },
 ];
 
-/** `-- stream sqlite|postgres` takes one database. */
-export async function run([only = '']: string[] = []): Promise<void> {
+/** `-- stream sqlite|postgres` takes one database; `-- stream sqlite|postgres FOLDER` keeps what was filled for the next run, which then only measures. */
+export async function run([only = '', kept]: string[] = []): Promise<void> {
   printMachine();
   const rows = [['database', 'posts', 'what', 'figure']];
   const p50 = new Map<string, number>();
+  const visitor = startVisitor();
   for (const dialect of ['sqlite', 'postgres'].filter((name) => name.startsWith(only))) {
     for (const size of SIZES) {
-      const folder = mkdtempSync(path.join(tmpdir(), 'dx-bench-stream-'));
-      const postgres = dialect === 'postgres' ? await startPostgres() : null;
+      const folder = kept ? path.join(path.resolve(kept), `${dialect}-${size.posts}`) : mkdtempSync(path.join(tmpdir(), 'dx-bench-stream-'));
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o755);
+      const isFilled = existsSync(path.join(folder, 'filled'));
+      const postgres = dialect === 'postgres' ? await startPostgres({ folder: path.join(folder, 'postgres') }) : null;
       const databaseUrl = postgres?.url ?? `sqlite:${path.join(folder, 'stream.sqlite')}`;
       const site = await startSite({ config: { databaseUrl } });
       const { ctx } = site;
-      const reader = await site.member('reader');
-      const thread = await fill(ctx.store, reader.account.actorId, size);
-      const viewer = { actorId: reader.account.actorId };
+      if (!isFilled) await site.account('reader');
+      const reader = site.browser();
+      await reader.logIn('reader');
+      const account = (await findAccountByUsername(ctx.store, 'reader'))!;
+      if (!isFilled) await fill(ctx.store, account.actorId, size);
+      writeFileSync(path.join(folder, 'filled'), '');
+      const viewer = { actorId: account.actorId };
+      const [{ post_guid: thread }] = (await ctx.store.query<{ post_guid: string }>("select post_guid from comments where item_id = 't1'")) as [{ post_guid: string }];
 
       const server = createServer(site.app).listen(0, '127.0.0.1');
       await new Promise((resolve) => server.once('listening', resolve));
-      const get = getter(server.address() as AddressInfo, new URL(ctx.config.publicUrl).host, [...reader.cookies].map(([name, value]) => `${name}=${value}`).join('; '));
+      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const headers = { host: new URL(ctx.config.publicUrl).host, cookie: [...reader.cookies].map(([name, value]) => `${name}=${value}`).join('; '), accept: 'text/html' };
+      const open = (url: string) => visitor.ask({ url: origin + url, headers, warm: WARM, rounds: ROUNDS, expect: 'id="post-' });
 
       let older: string | undefined;
       for (let page = 1; page < 50; page++) older = (await listHomePosts(ctx.store, viewer.actorId, { older, limit: PAGE })).at(-1)!.guid;
       const guids = (await listHomePosts(ctx.store, viewer.actorId, { limit: PAGE })).map(({ guid }) => guid);
-      const what: Record<string, () => Promise<unknown>> = {
-        'bare: 20 posts by their keys (baseline)': () => findVisiblePosts(ctx.store, viewer, guids),
-        'query, first page': () => listHomePosts(ctx.store, viewer.actorId, { limit: PAGE }),
-        'query, page 50': () => listHomePosts(ctx.store, viewer.actorId, { older, limit: PAGE }),
-        'with authors, counts, likes': () => homeStream(ctx, reader.account, { limit: PAGE }),
-        'whole page over HTTP': () => get('/'),
-        'whole page 50 over HTTP': () => get(`/?older=${older}`),
-        '1,000 comments: a page of 50': () => listComments(ctx, viewer, thread, { limit: 50 }),
-        '1,000 comments: the post over HTTP': () => get(`/posts/${thread}`),
+      const what: Record<string, () => Promise<number[]>> = {
+        'bare: 20 posts by their keys (baseline)': () => measure(() => findVisiblePosts(ctx.store, viewer, guids)),
+        'query, first page': () => measure(() => listHomePosts(ctx.store, viewer.actorId, { limit: PAGE })),
+        'query, page 50': () => measure(() => listHomePosts(ctx.store, viewer.actorId, { older, limit: PAGE })),
+        'with authors, counts, likes': () => measure(() => homeStream(ctx, account, { limit: PAGE })),
+        'a page without posts over HTTP (baseline)': () => visitor.ask({ url: `${origin}/about`, headers, warm: WARM, rounds: ROUNDS, expect: 'id="main"' }),
+        'whole page over HTTP': () => open('/'),
+        'whole page 50 over HTTP': () => open(`/?older=${older}`),
+        '1,000 comments: a page of 50': () => measure(() => listComments(ctx, viewer, thread, { limit: 50 })),
+        '1,000 comments: the post over HTTP': () => open(`/posts/${thread}`),
       };
       for (const [name, work] of Object.entries(what)) {
-        const took = await measure(work);
+        const took = await work();
         rows.push([dialect, size.posts.toLocaleString('en'), name, percentiles(took)]);
         p50.set(`${dialect} ${size.posts} ${name}`, quantile(took, 0.5));
       }
-      server.close();
-      agent.destroy();
+      server.closeAllConnections();
       await site.stop();
       await postgres?.destroy();
-      rmSync(folder, { recursive: true, force: true });
+      if (!kept) rmSync(folder, { recursive: true, force: true });
     }
     for (const name of ['query, first page', 'query, page 50', 'with authors, counts, likes', 'whole page over HTTP']) {
       const [small, large] = SIZES.map(({ posts }) => p50.get(`${dialect} ${posts} ${name}`)!) as [number, number];
       rows.push([dialect, 'ratio', name, `${(large / small).toFixed(2)} × (p50)`]);
     }
   }
+  visitor.stop();
   printTable(rows);
 }
 
 async function measure(work: () => Promise<unknown>): Promise<number[]> {
-  for (let warm = 0; warm < 50; warm++) await work();
+  for (let warm = 0; warm < WARM; warm++) await work();
   const took: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const from = performance.now();
@@ -87,25 +103,23 @@ async function measure(work: () => Promise<unknown>): Promise<number[]> {
   return took;
 }
 
-let agent = new Agent({ keepAlive: true });
-function getter({ port }: AddressInfo, host: string, cookie: string): (url: string) => Promise<string> {
-  agent = new Agent({ keepAlive: true });
-  return (url) =>
-    new Promise((resolve, reject) => {
-      request({ port, path: url, agent, headers: { host, cookie, accept: 'text/html' } }, (answer) => {
-        let body = '';
-        answer.setEncoding('utf8').on('data', (part) => {
-          body += part;
-        });
-        answer.on('end', () => (answer.statusCode === 200 && body.includes('id="post-') ? resolve(body) : reject(new Error(`${url} answered ${answer.statusCode}`))));
-      })
-        .once('error', reject)
-        .end();
-    });
+/** Who opens pages, in a process of its own. */
+function startVisitor() {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'support/visitor.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async ask(visit: object): Promise<number[]> {
+      child.stdin.write(`${JSON.stringify(visit)}\n`);
+      const { value, done } = await lines.next();
+      if (done) throw new Error('the visitor ended');
+      return JSON.parse(value as string);
+    },
+    stop: () => child.stdin.end(),
+  };
 }
 
-/** Authors, posts, whom the reader follows, and what stands under the latest posts. @returns the guid of a post with 1,000 comments */
-async function fill(store: Store, readerId: number, { posts, authors }: { posts: number; authors: number }): Promise<string> {
+/** Authors, posts, whom the reader follows, and what stands under the latest posts.; and a post with 1,000 comments */
+async function fill(store: Store, readerId: number, { posts, authors }: { posts: number; authors: number }): Promise<void> {
   const isSqlite = store.dialect === 'sqlite';
   const series = (from: number, to: number) =>
     isSqlite ? `with recursive s(n) as (select ${from} union all select n + 1 from s where n < ${to})` : `with s(n) as (select generate_series(${from}, ${to}))`;
@@ -138,5 +152,4 @@ async function fill(store: Store, readerId: number, { posts, authors }: { posts:
   await run(`${series(1, 1000)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
     select ${guid(`${FROM_MS * 2} + n`, 'n')}, '${thread}', ${readerId} + 1 + n % ${FOLLOWED}, 't' || n, '${text}', '<p>${text}</p>', ${FROM_MS * 2} + n from s`);
   await store.dataSource.query(isSqlite ? 'analyze' : 'vacuum analyze');
-  return thread;
 }

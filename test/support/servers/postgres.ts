@@ -32,27 +32,33 @@ export interface PostgresServer {
   start(): Promise<void>;
   stop(): Promise<void>;
   kill(): Promise<void>;
-  /** Kills it and removes its data. */
+  /** Kills it and removes its data, but those in a folder that was given. */
   destroy(): Promise<void>;
 }
 
-/** Starts a PostgreSQL cluster of its own on a free loopback port. `fsync: false` is faster and loses data in a crash. */
-export async function startPostgres(options: { fsync?: boolean } = {}): Promise<PostgresServer> {
+/**
+ * Starts a PostgreSQL cluster of its own on a free loopback port.
+ * @param options.fsync false is faster and loses data in a crash
+ * @param options.folder keeps the cluster there, and takes up the one that it finds; missing: a temporary one
+ */
+export async function startPostgres(options: { fsync?: boolean; folder?: string } = {}): Promise<PostgresServer> {
   const bin = binaries();
   if (!bin) throw new Error('PostgreSQL is not installed: run npm test once, or apt-get install postgresql.');
-  const folder = await temporaryFolder('postgres');
+  const folder = options.folder ?? (await temporaryFolder('postgres'));
   const data = path.join(folder, 'data');
-  await mkdir(data, { mode: 0o700 });
-  if (isRoot) {
-    const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => Number((await run('id', [flag, USER])).stdout)));
-    for (const owned of [folder, data]) await chown(owned, uid as number, gid as number);
+  if (!existsSync(path.join(data, 'PG_VERSION'))) {
+    await mkdir(data, { recursive: true, mode: 0o700 });
+    if (isRoot) {
+      const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => Number((await run('id', [flag, USER])).stdout)));
+      for (const owned of [folder, data]) await chown(owned, uid as number, gid as number);
+    }
+    const credentials = isRoot ? ['--reuid', USER, '--regid', USER, '--init-groups'] : ['--'];
+    await run(
+      'setpriv',
+      [...credentials, path.join(bin, 'initdb'), '-D', data, '-U', 'dx', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--lc-collate=C', '--no-sync'],
+      { cwd: folder },
+    );
   }
-  const credentials = isRoot ? ['--reuid', USER, '--regid', USER, '--init-groups'] : ['--'];
-  await run(
-    'setpriv',
-    [...credentials, path.join(bin, 'initdb'), '-D', data, '-U', 'dx', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'],
-    { cwd: folder },
-  );
 
   const port = await freePort();
   const daemon = new Daemon({
@@ -92,7 +98,7 @@ export async function startPostgres(options: { fsync?: boolean } = {}): Promise<
     async destroy() {
       // SIGKILL to the postmaster would leave its children to end by themselves.
       await daemon.stop(1_000, 'SIGINT');
-      await removeFolder(folder);
+      if (options.folder === undefined) await removeFolder(folder);
     },
   };
 }
