@@ -403,6 +403,13 @@ export async function suspendAccount(ctx: Context, account: Account): Promise<vo
   ctx.log.info({ username: account.username }, 'account suspended');
 }
 
+/** Makes somebody an operator, who sees /admin, or no operator any more: with the next request. */
+export async function setAdmin(ctx: Context, account: Account, isAdmin: boolean): Promise<void> {
+  if (account.state === 'closed') throw new DomainError('conflict', `The account ${account.username} was closed by its owner.`);
+  await ctx.store.transaction((tx) => updateAccount(tx, account.id, { isAdmin }));
+  ctx.log.warn({ username: account.username, isAdmin }, isAdmin ? 'account is an operator now' : 'account is no operator any more');
+}
+
 /**
  * Ends a suspension; confirms an account that still waits for it.
  * @throws DomainError conflict when it was closed

@@ -11,10 +11,12 @@ import { ErrorPage } from './pages/texts.js';
 import { fromHttpError, problemOf, retryAfter, statusOf, wantsJson } from './problem.js';
 import { sendPage } from './render.js';
 import { addressRoutes } from './routes/addresses.js';
+import { adminRoutes } from './routes/admin.js';
 import { apiRoutes } from './routes/api.js';
 import { aspectRoutes } from './routes/aspects.js';
 import { commentRoutes } from './routes/comments.js';
 import { contactsRoutes } from './routes/contacts.js';
+import { deliveryRoutes } from './routes/deliveries.js';
 import { eventRoutes } from './routes/events.js';
 import { notificationRoutes } from './routes/notifications.js';
 import { feedRoutes, peopleRoutes } from './routes/people.js';
@@ -82,7 +84,7 @@ export function createApp(ctx: Context, { ready, routers = [] }: AppOptions): ex
   app.post('/settings/pictures', ...pictureBody());
   app.use(body(FORM_BODY_BYTES));
   app.use(forgery.protect);
-  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), pictureRoutes(ctx), addressRoutes(ctx), eventRoutes(ctx), textRoutes());
+  app.use(signUpRoutes(ctx), sessionRoutes(ctx), streamRoutes(ctx), postRoutes(ctx), deliveryRoutes(ctx), commentRoutes(ctx), notificationRoutes(ctx), peopleRoutes(ctx), contactsRoutes(ctx), aspectRoutes(ctx), settingsRoutes(ctx), pictureRoutes(ctx), addressRoutes(ctx), eventRoutes(ctx), adminRoutes(ctx), textRoutes());
 
   app.use(() => {
     throw new DomainError('not-found', stringsFor().errors['not-found'][1]!);

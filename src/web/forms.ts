@@ -121,6 +121,9 @@ export const commentForm = z.object({ text: z.string({ error: t.faults.twice }),
 /** The one field for any address. `aspect`: the one that is to be ticked then. */
 export const lookUpForm = z.object({ address: text(), aspect: optional });
 export const actForm = z.object({ next: optional.catch(undefined) });
+/** What the buttons at servers say; nothing in them is typed. */
+export const retryDeliveryForm = z.object({ network: z.enum(['xmpp', 'diaspora', 'activitypub']), server: z.string().min(1).max(255) });
+export const serverForm = z.object({ server: text() });
 export const readForm = z.object({ upTo: z.string().transform(rowId).nullish().catch(null) });
 const mail = z.enum(['off', 'digest', 'now'], t.faults.mail);
 export const notificationMailForm = z.object({

@@ -1,4 +1,5 @@
 import { type Actor, nameOf } from '../../domain/actor.js';
+import type { DeliveryLine } from '../../services/own-deliveries.js';
 import type { PostView } from '../../services/stream.js';
 import { type Faults, faultOf } from '../forms.js';
 import { useVisit } from '../visit.js';
@@ -15,10 +16,12 @@ interface PostProps {
   likers: { actors: Actor[]; count: number };
   /** For the author of a post that is not for everyone: who can see it now. */
   audience: { people: Actor[]; count: number } | null;
+  /** For its author: some of the servers where it has not arrived. */
+  late?: DeliveryLine[] | undefined;
   notice?: string | undefined;
 }
 
-export function PostPage({ view, comments, likers, audience, notice }: PostProps) {
+export function PostPage({ view, comments, likers, audience, late, notice }: PostProps) {
   const { t, account } = useVisit();
   const { post, author } = view;
   const name = nameOf(author);
@@ -44,7 +47,7 @@ export function PostPage({ view, comments, likers, audience, notice }: PostProps
       <Back href={account ? '/' : pageOf(author)} words={account ? t.post.back : t.post.backTo(name)} heading={heading} />
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={comments?.faults} ids={{ text: 'comment' }} />
-      <PostCard view={view} alone />
+      <PostCard view={view} alone late={late} />
       {comments && <Comments view={root ?? view} part={comments} />}
     </AppPage>
   );

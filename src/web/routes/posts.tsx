@@ -7,6 +7,7 @@ import { countComments, listComments } from '../../services/comments.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { markRead, unreadCount } from '../../services/notifications.js';
+import { listLate } from '../../services/own-deliveries.js';
 import { deletePost, editPost } from '../../services/publish.js';
 import { likePost, likersOf, unlikePost } from '../../services/reactions.js';
 import { wantComments } from '../../services/remote-threads.js';
@@ -23,6 +24,8 @@ import { relationNotice } from './contacts.js';
 
 /** Comments on one page. */
 export const COMMENTS_SIZE = 50;
+/** Servers in the post's own card; its page of deliveries has all. */
+const LATE = 3;
 /** Faces beside the post. */
 const FACES = 12;
 
@@ -112,12 +115,14 @@ export async function sendPost(ctx: Context, res: Response, view: PostView, more
   // What stands under a reshare is what stands under its root.
   const thread = view.post.reshareOf === null ? view : view.root;
   const guid = thread?.post.guid;
-  const [comments, likers, audience] = await Promise.all([
+  const isLate = view.delivery !== null && view.delivery.arrived < view.delivery.total;
+  const [comments, likers, audience, late] = await Promise.all([
     guid === undefined ? null : commentsPart(ctx, viewer, guid, more.bounds ?? {}, more.faults),
     guid === undefined ? { actors: [], count: 0 } : likersOf(ctx, viewer, guid, FACES),
     visit.account ? describeReach(ctx, visit.account, view.post, FACES) : null,
+    visit.account && isLate ? listLate(ctx, visit.account, view.post.guid, LATE) : [],
   ]);
-  sendPage(res, <PostPage view={view} comments={comments} likers={likers} audience={audience} notice={more.notice} />, { status: more.faults?.status ?? 200 });
+  sendPage(res, <PostPage view={view} comments={comments} likers={likers} audience={audience} late={late} notice={more.notice} />, { status: more.faults?.status ?? 200 });
 }
 
 async function commentsPart(ctx: Context, viewer: ReturnType<typeof viewerOf>, guid: Guid, { older, newer }: { older?: Guid; newer?: Guid }, faults?: Faults): Promise<CommentsPart> {

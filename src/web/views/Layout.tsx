@@ -56,6 +56,7 @@ const Foot = () => {
       <a href="/about/privacy">{t.frame.privacy}</a>
       <a href="/help">{t.frame.help}</a>
       {account && <a href="/help/keys">{t.frame.keys}</a>}
+      {account?.isAdmin && <a href="/admin/queue">{t.admin.title}</a>}
     </footer>
   );
 };

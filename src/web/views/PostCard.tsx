@@ -1,6 +1,7 @@
 import type { Audience } from '../../domain/activity.js';
 import { handleOf, nameOf } from '../../domain/actor.js';
 import { itemUri } from '../../formats/item-uri.js';
+import type { DeliveryLine } from '../../services/own-deliveries.js';
 import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
 import { Acts } from './Acts.js';
@@ -60,10 +61,12 @@ interface Props {
   alone?: boolean;
   level?: 2 | 3;
   preview?: boolean;
+  /** For its author: servers where it has not arrived. */
+  late?: DeliveryLine[] | undefined;
 }
 
 /** A post; a reshare shows its root as it stands now, with what can be done with the root, below who shared it. */
-export function PostCard({ view, via = [], alone = false, level = 2, preview = false }: Props) {
+export function PostCard({ view, via = [], alone = false, level = 2, preview = false, late }: Props) {
   const { t, account } = useVisit();
   const isReshare = view.post.kind === 'reshare';
   const shown = (isReshare && view.root) || view;
@@ -114,7 +117,7 @@ export function PostCard({ view, via = [], alone = false, level = 2, preview = f
         </p>
       )}
       {!preview && <Acts view={shown}>{account && <Menu view={shown} own={account.actorId === author.id} alone={alone} />}</Acts>}
-      {!preview && account?.actorId === view.author.id && view.delivery && <Delivery delivery={view.delivery} audience={view.post.audience} open={alone} />}
+      {!preview && account?.actorId === view.author.id && view.delivery && <Delivery view={{ ...view, delivery: view.delivery }} open={alone} late={late} />}
     </article>
   );
 }

@@ -276,6 +276,18 @@ export function Ago({ at, clock = false }: { at: number; clock?: boolean }) {
   );
 }
 
+/** When, of what is yet to come ("in 20 min."); the title holds the exact time. */
+export function In({ at }: { at: number }) {
+  const { now, t } = useVisit();
+  const minutes = Math.max(1, Math.round((at - now) / MINUTE));
+  const relative = kept(`in ${t.locale}`, () => new Intl.RelativeTimeFormat(t.locale, { style: 'long' }));
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exactTime(at, t.locale)}>
+      {minutes < 90 ? relative.format(minutes, 'minute') : relative.format(Math.round(minutes / 60), 'hour')}
+    </time>
+  );
+}
+
 export const exactTime = (at: number, locale: string): string => `${inUtc({ dateStyle: 'full', timeStyle: 'short' }, locale, at)} UTC`;
 export const monthOf = (at: number, locale: string): string => inUtc({ month: 'long', year: 'numeric' }, locale, at);
 export const dateOf = (at: number, locale: string): string => inUtc({ dateStyle: 'long' }, locale, at);
