@@ -236,6 +236,8 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
   const services = () => import('../services/accounts.js');
   accountAction('suspend', 'end its sessions and logins; it exists for nobody until it is activated', 'suspended', async (ctx, found) => (await services()).suspendAccount(ctx, found));
   accountAction('activate', 'end a suspension, or confirm an account that waits for its mail', 'active', async (ctx, found) => (await services()).reactivateAccount(ctx, found));
+  accountAction('promote', 'make it an operator, who sees /admin on the web', 'an operator', async (ctx, found) => (await services()).setAdmin(ctx, found, true));
+  accountAction('demote', 'it is no operator any more', 'no operator any more', async (ctx, found) => (await services()).setAdmin(ctx, found, false));
   accountAction('delete', 'close it for good; the name stays taken', 'deleted', async (ctx, found) => (await services()).closeAccount(ctx, found));
 
   const appPassword = program.command('app-password').description('passwords for chat apps and the API');
@@ -317,27 +319,68 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
       }),
     );
   queue
-    .command('retry')
-    .description('run failed jobs again')
-    .argument('<id...>', 'as queue list --failed says', collectIds)
-    .action((ids: number[]) =>
+    .command('servers')
+    .description('what waits for each server, and since when; what was given up; what is paused')
+    .addOption(json())
+    .action((_own: unknown, command: Command) =>
       withContext(async (ctx) => {
-        const { retryDead } = await import('../store/jobs.js');
-        await checkAllMoved(ctx, ids, (tx) => retryDead(tx, ids, ctx.now()));
-        io.err(`To be run again: ${ids.join(', ')}.\n`);
+        const { servers } = await (await import('../services/queue.js')).readQueue(ctx);
+        if (servers.length === 0) io.err('Nothing waits.\n');
+        const row = ({ host, protocol, waiting, failed, oldestAgeMs, tries, lastError, pausedSince }: (typeof servers)[number]) =>
+          [host, protocol, `waiting ${waiting}`, `failed ${failed}`, oldestAgeMs === 0 ? '' : `oldest ${duration(oldestAgeMs)}`, `tries ${tries}`, pausedSince === null ? '' : `paused since ${day(pausedSince)}`, lastError ?? ''];
+        print(command.optsWithGlobals<{ json?: boolean }>().json, servers, () => columns(servers.map(row)));
       }),
     );
+  const serverOption = () => new Option('--server <host>', 'all for this server');
+  /** Ids, or a server: one of them. */
+  const idsOrServer = (ids: number[] | undefined, server: string | undefined, command: Command) => {
+    if ((ids?.length ?? 0) > 0 === (server !== undefined)) command.error('error: name the ids, or --server');
+  };
+  queue
+    .command('retry')
+    .description('run failed jobs again; for a server also what waits, at once')
+    .argument('[id...]', 'as queue list --failed says', collectIds)
+    .addOption(serverOption())
+    .action((ids: number[] | undefined, { server }: { server?: string }, command: Command) => {
+      idsOrServer(ids, server, command);
+      return withContext(async (ctx) => {
+        const { retryJobs, retryServer } = await import('../services/queue.js');
+        if (server !== undefined) io.err(`To be tried now: all that waits for ${server}, and ${await retryServer(ctx, server, 'command')} that failed.\n`);
+        else {
+          await checkAllMoved(ctx, ids!, (tx) => retryJobs(ctx, tx, ids!));
+          io.err(`To be run again: ${ids!.join(', ')}.\n`);
+        }
+      });
+    });
   queue
     .command('drop')
-    .description('forget jobs')
-    .argument('<id...>', 'as queue list --failed says', collectIds)
-    .action((ids: number[]) =>
-      withContext(async (ctx) => {
-        const { dropJobs } = await import('../store/jobs.js');
-        await checkAllMoved(ctx, ids, (tx) => dropJobs(tx, ids));
-        io.err(`Dropped: ${ids.join(', ')}.\n`);
-      }),
-    );
+    .description('forget jobs; authors see that their posts were taken out of the queue')
+    .argument('[id...]', 'as queue list --failed says', collectIds)
+    .addOption(serverOption())
+    .action((ids: number[] | undefined, { server }: { server?: string }, command: Command) => {
+      idsOrServer(ids, server, command);
+      return withContext(async (ctx) => {
+        const { dropJobs, dropServer } = await import('../services/queue.js');
+        if (server !== undefined) io.err(`Dropped for ${server}: ${await dropServer(ctx, server, 'command')}.\n`);
+        else {
+          await checkAllMoved(ctx, ids!, (tx) => dropJobs(ctx, tx, ids!));
+          io.err(`Dropped: ${ids!.join(', ')}.\n`);
+        }
+      });
+    });
+  const pausing = (name: 'pause' | 'resume', description: string, done: (host: string) => string, already: (host: string) => string) =>
+    queue
+      .command(name)
+      .description(description)
+      .argument('<server>', 'its domain')
+      .action((host: string) =>
+        withContext(async (ctx) => {
+          const { pauseServer, resumeServer } = await import('../services/queue.js');
+          io.err(`${(await (name === 'pause' ? pauseServer : resumeServer)(ctx, host, 'command')) ? done(host) : already(host)}\n`);
+        }),
+      );
+  pausing('pause', 'hold back what goes to a server; its age goes on', (host) => `Paused: what goes to ${host} waits.`, (host) => `${host} is paused already.`);
+  pausing('resume', 'let it go out again', (host) => `Resumed: ${host}.`, (host) => `${host} is not paused.`);
 
   program
     .command('config')

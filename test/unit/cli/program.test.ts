@@ -70,6 +70,9 @@ describe('dx', () => {
       [['app-password', 'revoke', 'alice', 'x']],
       [['queue', 'retry']],
       [['queue', 'drop', '-1']],
+      [['queue', 'drop']],
+      [['queue', 'retry', '1', '--server', 'b.example']],
+      [['queue', 'pause']],
       [['queue', 'drop', '1e9']],
       [['doctor', '--chat-server', 'nowhere']],
       [['snippet', 'apache']],
@@ -173,6 +176,35 @@ describe('dx', () => {
     await run(['app-password', 'create', 'alice', '--label', 'Tablet']);
     expect((await run(['app-password', 'revoke', 'alice', '--all'])).err).toMatch(/^Revoked: 1\./);
     expect((await run(['app-password', 'list', 'alice'])).out).toBe('');
+  });
+
+  test('queue: servers, pause, resume, retry and drop of a server', async () => {
+    await migrated();
+    const job = { kind: 'deliver', queue: 'xmpp', lane: 'xmpp:1:b.example', payload: { activityId: 'a', protocol: 'xmpp', host: 'b.example' } } as const;
+    expect(await run(['queue', 'servers'])).toMatchObject({ code: 0, out: '', err: 'Nothing waits.\n' });
+    await withContext(({ store }) => store.transaction((tx) => addJobs(tx, [job, job])));
+    expect((await run(['queue', 'servers'])).out).toMatch(/^b\.example {2}xmpp {2}waiting 2 {2}failed 0 {2}/);
+    expect((await run(['queue', 'pause', 'B.example'])).err).toBe('Paused: what goes to B.example waits.\n');
+    expect((await run(['queue', 'pause', 'b.example'])).err).toBe('b.example is paused already.\n');
+    expect((await run(['queue', 'servers'])).out).toContain('paused since');
+    expect(JSON.parse((await run(['queue', 'servers', '--json'])).out)).toMatchObject([{ host: 'b.example', waiting: 2, pausedSince: expect.any(Number) }]);
+    expect((await run(['queue', 'resume', 'b.example'])).err).toBe('Resumed: b.example.\n');
+    expect((await run(['queue', 'resume', 'b.example'])).err).toBe('b.example is not paused.\n');
+    expect((await run(['queue', 'retry', '--server', 'b.example'])).err).toBe('To be tried now: all that waits for b.example, and 0 that failed.\n');
+    expect((await run(['queue', 'drop', '--server', 'b.example'])).err).toBe('Dropped for b.example: 2.\n');
+    expect((await run(['queue', 'servers'])).out).toBe('');
+    expect((await run(['queue', 'pause', 'no server'])).code).toBe(2);
+  });
+
+  test('account: promote and demote', async () => {
+    await migrated();
+    await run(['account', 'create', 'alice', '--email', 'alice@mail.test']);
+    const isAdmin = async () => JSON.parse((await run(['account', 'list', '--json'])).out)[0].isAdmin;
+    expect(await isAdmin()).toBe(false);
+    expect((await run(['account', 'promote', 'alice'])).code).toBe(0);
+    expect(await isAdmin()).toBe(true);
+    expect((await run(['account', 'demote', 'alice'])).code).toBe(0);
+    expect(await isAdmin()).toBe(false);
   });
 
   test('queue: counts, list, drop; an unknown id changes nothing', async () => {
