@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import { backOffMs, type Job, type JobKind, MAX_AGE_MS, type Queue } from '../domain/job.js';
+import { setJobsBack } from '../store/clock.js';
 import type { Store, Tx } from '../store/database.js';
 import { type Claim, type ClaimedJob, claimIn, completeAll, type Fate, LEASE_ENDED, lockLanes, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 import type { Arrival } from '../store/ledger.js';
@@ -47,6 +48,7 @@ export interface WorkerOptions {
   /** Runs in the transaction that gives a job up. */
   onDead?: (tx: Tx, job: Job, error: string) => Promise<void>;
   leaseMs?: number;
+  sweepMs?: number;
   /** How long `stop` waits for handlers before it aborts them. */
   stopMs?: number;
 }
@@ -304,12 +306,19 @@ export function startWorker(options: WorkerOptions): Worker {
 
   // First our own leases, then those that have ended: a clock that jumps forward must not make us rob ourselves.
   const renewing = setInterval(() => void renewLeases([...running]), leaseMs / 3);
+  let sweptAt = Number.POSITIVE_INFINITY; // nobody knows what the clock did before the start
+  const sweepOnce = async () => {
+    const at = now();
+    if (at < sweptAt) await setJobsBack(store, at, { backOffMs: backOffMs(MAX_ATTEMPTS, () => 1), leaseMs });
+    sweptAt = at;
+    await sweep(store, at);
+  };
   const sweeping = setInterval(() => {
     void renewLeases([...running])
-      .then(() => sweep(store, now()))
+      .then(sweepOnce)
       .catch((err) => log.warn({ err }, 'the sweep failed'))
       .finally(wake);
-  }, SWEEP_MS);
+  }, options.sweepMs ?? SWEEP_MS);
   const deaf = [store.notify.onWake(queue, wakeAt), gate?.onOpen(wake)];
 
   const begin = async () => {

@@ -262,6 +262,24 @@ describeStores((makeStore) => {
     expect(await listJobs(store, { failed: true })).toHaveLength(1);
   });
 
+  test('a clock that was set back a day holds up nothing: the next sweep sees it', async () => {
+    const { happen, happened } = event();
+    await add(job(1, 'a'));
+    clock += 86_400_000;
+    const worker = start(
+      (number) => {
+        if (clock > 1_000_000) throw new DeliveryError(`away ${number}`, false);
+        happen();
+      },
+      { sweepMs: 5 },
+    );
+    await worker.idle();
+    clock = 1_000_000;
+    await happened;
+    await worker.idle();
+    expect(ran).toEqual([1, 1]);
+  });
+
   test('a postponed job waits, with its lane, and counts no attempt', async () => {
     const worker = start((number) => {
       if (number === 1 && clock < 1_000_500) throw new Postpone(1_000_500);
