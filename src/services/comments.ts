@@ -10,12 +10,14 @@ import {
   type CommentBounds,
   type CommentPage,
   countStored,
+  countStoredBy,
   countVisibleComments,
   findCommentByOnce,
   findCommentOfItem,
   findVisibleComment,
   findVisibleCommentOfItem,
   insertComment,
+  listItemsThere,
   listVisibleComments,
   localCommentersOf,
   updateComment,
@@ -57,6 +59,8 @@ export interface CommentView {
 const MAX_COMMENTERS = 30;
 /** Of the comments on one post from elsewhere so many are kept: its server may send what it likes. */
 const MOST_FROM_ELSEWHERE = 5_000;
+/** … and of one person's among them. */
+const MOST_OF_ONE = 200;
 
 /**
  * Comments on a post that the commenter can see; on a reshare: on its root.
@@ -172,6 +176,7 @@ export async function receiveComment(ctx: Context, tx: Tx, post: Post, author: A
     return edited;
   }
   if (item.itemId.length > ITEM_ID_MAX || (await findLikeOfItem(tx, post.guid, item.itemId)) || (await wasRetracted(tx, post.guid, item.itemId))) return null;
+  if ((await countStoredBy(tx, post.guid, author.id, MOST_OF_ONE)) >= MOST_OF_ONE) return null;
   if ((await countStored(tx, post.guid, MOST_FROM_ELSEWHERE)) >= MOST_FROM_ELSEWHERE) return null;
   const createdAt = Math.max(0, Math.min(item.createdAt, now));
   const comment: Comment = {
@@ -193,6 +198,14 @@ export async function receiveCommentEnd(ctx: Context, tx: Tx, post: Post, itemId
   }
   const node = await commentsNodeOf(tx, post.guid);
   if (!comment && node) await noteRetracted(tx, { ...node, itemId }, ctx.now());
+}
+
+/**
+ * The comments node of a post from elsewhere was emptied, or is gone: with it goes what stood there.
+ * @param of.others only what people elsewhere wrote
+ */
+export async function receiveCommentsEnd(ctx: Context, tx: Tx, post: Post, of: { others: boolean }): Promise<void> {
+  for (const itemId of await listItemsThere(tx, post.guid, of)) await receiveCommentEnd(ctx, tx, post, itemId);
 }
 
 /** At most COMMENT_MAX_BYTES of it. */

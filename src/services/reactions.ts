@@ -7,7 +7,7 @@ import type { Viewer } from '../store/access.js';
 import { findCommentOfItem } from '../store/comments.js';
 import type { Tx } from '../store/database.js';
 import { markReadOf } from '../store/notifications.js';
-import { countLikers, findLike, findLikeOfItem, insertLike, listLikers, removeLike, setLikeItem } from '../store/reactions.js';
+import { countLikers, findLike, findLikeOfItem, insertLike, likesOfOthers, listLikers, removeLike, setLikeItem } from '../store/reactions.js';
 import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
@@ -96,6 +96,14 @@ export async function receiveUnlike(ctx: Context, tx: Tx, post: Post, of: { by?:
   if (!known || (of.by && known.actorId !== of.by.id)) return;
   await end(ctx, tx, post, known.actorId);
   tx.publish({ kind: 'like', actorId: known.actorId, guid: post.guid });
+}
+
+/** What held likes of a post from elsewhere was emptied, or is gone: those of people elsewhere end. @param of.byItem the comments node; else the attachments */
+export async function receiveLikesEnd(ctx: Context, tx: Tx, post: Post, of: { byItem: boolean }): Promise<void> {
+  for (const { actorId } of await likesOfOthers(tx, post.guid, of)) {
+    await end(ctx, tx, post, actorId);
+    tx.publish({ kind: 'like', actorId, guid: post.guid });
+  }
 }
 
 /** What an item of a post's comments node is, for whoever publishes or retracts one: whose comment, or whose like. */

@@ -3,10 +3,10 @@ import type { Actor } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, guidAt } from '../domain/guid.js';
 import { type Post, parsePostText } from '../domain/post.js';
-import { findPostForDelivery, findReshare, insertPost, updatePost } from '../store/posts.js';
+import { findPostForDelivery, findReshare, insertPosts, updatePost } from '../store/posts.js';
 import type { Db, Tx } from '../store/database.js';
-import { addRecipients, findOrigin, forgetRetracted, insertOrigin, isRetracted, type ItemAddress, liveItems, type NodeAddress, noteRetracted, type PostOrigin, updateOrigin } from '../store/received.js';
-import { setTags } from '../store/tags.js';
+import { addRecipients, findOrigin, forgetRetracted, insertOrigins, isRetracted, type ItemAddress, listUnknown, liveItems, type NodeAddress, noteRetracted, type PostOrigin, updateOrigin } from '../store/received.js';
+import { insertTags, setTags } from '../store/tags.js';
 import type { Context } from './context.js';
 import { notify, notifyMentioned } from './notifications.js';
 import { writeText } from './text.js';
@@ -65,11 +65,21 @@ export async function receivePost(ctx: Context, tx: Tx, arrival: Arrival): Promi
   const known = await findOrigin(tx, arrival.origin);
   if (known) return receiveAgain(ctx, tx, known, arrival);
   if (await isRetracted(tx, arrival.origin)) return null;
-  return insertReceived(ctx, tx, arrival);
+  const made = await make(ctx, tx, arrival);
+  if (made) await insertMade(ctx, tx, [made]);
+  return made?.post ?? null;
 }
 
-async function insertReceived(ctx: Context, tx: Tx, arrival: Arrival): Promise<Post | null> {
-  const { author, origin, entry, recipients, isOpen, at } = arrival;
+/** A post that is not yet written. */
+interface Made {
+  post: Post;
+  arrival: Arrival;
+  mentions: readonly string[];
+  root: Post | null;
+}
+
+async function make(ctx: Context, tx: Tx, arrival: Arrival): Promise<Made | null> {
+  const { author, entry, isOpen, at } = arrival;
   const root = entry.root && (await findRoot(tx, entry.root));
   // One by a person of a root, and none of what one has written oneself.
   if (root && (root.authorId === author.id || (await findReshare(tx, author.id, root.guid)))) return null;
@@ -91,20 +101,70 @@ async function insertReceived(ctx: Context, tx: Tx, arrival: Arrival): Promise<P
     editedAt: entry.updated !== null && entry.published !== null && entry.updated >= entry.published + 1_000 ? Math.max(createdAt, Math.min(entry.updated, at)) : null,
     deletedAt: null,
   };
-  await insertPost(tx, post);
-  await insertOrigin(tx, {
-    ...{ postGuid: post.guid, protocol: 'xmpp', ...origin, updatedAt: versionOf(arrival) },
-    ...{ commentsService: entry.comments?.service ?? null, commentsNode: entry.comments?.node ?? null },
-  });
-  if (!isPublic) await addRecipients(tx, post.guid, recipients);
-  await setTags(tx, post.guid, post.tags);
-  if (createdAt > at - NEWS_MS) {
-    await notifyMentioned(ctx, tx, { handles: written.mentions, byId: author.id, postGuid: post.guid });
-    if (root) await notify(ctx, tx, { ownerId: root.authorId, kind: 'reshare', byId: author.id, postGuid: root.guid });
-  }
-  tx.publish({ kind: 'post', actorId: author.id, guid: post.guid });
-  return post;
+  return { post, arrival, mentions: written.mentions, root };
 }
+
+async function insertMade(ctx: Context, tx: Tx, all: readonly Made[]): Promise<void> {
+  await insertPosts(tx, all.map(({ post }) => post));
+  await insertOrigins(tx, all.map(originOf));
+  await insertTags(tx, all.flatMap(({ post }) => [...new Set(post.tags)].map((tag) => ({ tag, postGuid: post.guid }))));
+  for (const { post, arrival, mentions, root } of all) {
+    if (post.audience.to === 'people') await addRecipients(tx, post.guid, arrival.recipients);
+    if (post.createdAt > arrival.at - NEWS_MS) {
+      await notifyMentioned(ctx, tx, { handles: mentions, byId: post.authorId, postGuid: post.guid });
+      if (root) await notify(ctx, tx, { ownerId: root.authorId, kind: 'reshare', byId: post.authorId, postGuid: root.guid });
+    }
+    tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
+  }
+}
+
+const originOf = ({ post, arrival }: Made): PostOrigin => ({
+  ...{ postGuid: post.guid, protocol: 'xmpp', ...arrival.origin, updatedAt: versionOf(arrival) },
+  ...{ commentsService: arrival.entry.comments?.service ?? null, commentsNode: arrival.entry.comments?.node ?? null },
+});
+
+/** What comes in one transaction, in its order: new posts are gathered, and written together before anything that may depend on them. */
+export class Arrivals {
+  readonly #made: Made[] = [];
+
+  private constructor(
+    private readonly ctx: Context,
+    private readonly tx: Tx,
+    /** Items of which nothing is here yet, by `keyOf`. */
+    private readonly unknown: Set<string>,
+  ) {}
+
+  /** @param items what may come */
+  static async open(ctx: Context, tx: Tx, items: readonly ItemAddress[]): Promise<Arrivals> {
+    return new Arrivals(ctx, tx, new Set(items.length > 0 ? (await listUnknown(tx, items)).map(keyOf) : []));
+  }
+
+  /** `receivePost`, now or at the next `write`. */
+  async post(arrival: Arrival): Promise<void> {
+    const isNew = this.unknown.delete(keyOf(arrival.origin));
+    if (isNew && arrival.entry.root === null) {
+      const made = await make(this.ctx, this.tx, arrival);
+      if (made) this.#made.push(made);
+      return;
+    }
+    await this.write();
+    await receivePost(this.ctx, this.tx, arrival);
+  }
+
+  async retraction(item: ItemAddress): Promise<void> {
+    await this.write();
+    this.unknown.delete(keyOf(item));
+    await receiveRetraction(this.ctx, this.tx, item);
+  }
+
+  /** Writes what was gathered. */
+  async write(): Promise<void> {
+    const made = this.#made.splice(0);
+    if (made.length > 0) await insertMade(this.ctx, this.tx, made);
+  }
+}
+
+const keyOf = ({ service, node, itemId }: ItemAddress): string => JSON.stringify([service, node, itemId]);
 
 /** A copy, an edit, or an old version. Who may see it stays, but for one more of ours to whom its server has brought it. */
 async function receiveAgain(ctx: Context, tx: Tx, known: PostOrigin, arrival: Arrival): Promise<Post | null> {

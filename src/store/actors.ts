@@ -36,6 +36,13 @@ export async function findActorByAddress(db: Db, protocol: ProtocolName, value: 
   return found[0] ?? null;
 }
 
+/** Whoever bear these addresses, by them. */
+export async function findActorsByAddress(db: Db, protocol: ProtocolName, values: readonly string[]): Promise<Map<string, Actor>> {
+  const [isOne, list] = db.dialect === 'postgres' ? ['= any(?)', values] : ['in (select value from json_each(?))', JSON.stringify(values)];
+  const rows = await db.query<{ address: string }>(`select ${actorColumns('a')}, d.value as address from actors a join addresses d on d.actor_id = a.id where d.protocol = ? and d.value ${isOne}`, [protocol, list]);
+  return new Map(rows.map((row) => [row.address, toActor(row)]));
+}
+
 /** The person of an active account. */
 export async function findLocalActor(db: Db, username: string): Promise<Actor | null> {
   const found = await selectActors(db, "join accounts c on c.actor_id = a.id where c.username = ? and c.state = 'active'", [username]);

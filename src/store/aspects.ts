@@ -65,6 +65,18 @@ export const aspectsOfMember = async (db: Db, ownerId: number, actorId: number):
     await db.query<{ aspect_id: number }>('select m.aspect_id from aspect_members m join aspects a on a.id = m.aspect_id where a.owner_id = ? and m.actor_id = ?', [ownerId, actorId])
   ).map((row) => row.aspect_id);
 
+/** Of each of the people that is in some: the owner's aspects. */
+export async function aspectsOfMembers(db: Db, ownerId: number, actorIds: readonly number[]): Promise<Map<number, number[]>> {
+  const [isOne, list] = db.dialect === 'postgres' ? ['= any(?)', actorIds] : ['in (select value from json_each(?))', JSON.stringify(actorIds)];
+  const rows = await db.query<{ aspect_id: number; actor_id: number }>(
+    `select m.aspect_id, m.actor_id from aspect_members m join aspects a on a.id = m.aspect_id where a.owner_id = ? and m.actor_id ${isOne}`,
+    [ownerId, list],
+  );
+  const found = new Map<number, number[]>();
+  for (const { actor_id, aspect_id } of rows) found.set(actor_id, [...(found.get(actor_id) ?? []), aspect_id]);
+  return found;
+}
+
 /** How many people are in each of the owner's aspects that has some. */
 export async function countMembers(db: Db, ownerId: number): Promise<Map<number, number>> {
   const rows = await db.query<{ id: number; n: number }>(

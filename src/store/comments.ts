@@ -97,6 +97,21 @@ export async function countVisibleComments(db: Db, viewer: Viewer, postGuid: Gui
 export const countStored = async (db: Db, postGuid: Guid, limit: number): Promise<number> =>
   (await db.query<{ n: number }>('select count(*) as n from (select 1 from comments where post_guid = ? limit ?) c', [postGuid, limit]))[0]!.n;
 
+/** How many of them are one person's, counted up to `limit`. */
+export const countStoredBy = async (db: Db, postGuid: Guid, authorId: number, limit: number): Promise<number> =>
+  (await db.query<{ n: number }>('select count(*) as n from (select 1 from comments where post_guid = ? and author_id = ? limit ?) c', [postGuid, authorId, limit]))[0]!.n;
+
+/** The items of the comments on a post from elsewhere, as far as its server has them. @param of.others not those of people of ours */
+export const listItemsThere = async (db: Db, postGuid: Guid, of: { others: boolean }): Promise<string[]> =>
+  (
+    await db.query<{ item_id: string }>(
+      `select c.item_id from comments c join actors o on o.id = c.author_id where c.post_guid = ? and c.deleted_at is null and ${
+        of.others ? 'o.is_local = false' : "not exists (select 1 from activities a join deliveries d on d.activity_id = a.id where a.comment_guid = c.guid and a.verb = 'comment' and d.state <> 'arrived')"
+      }`,
+      [postGuid],
+    )
+  ).map((row) => row.item_id);
+
 /** People of ours who have commented on the post, at most `limit`, the latest first. */
 export const localCommentersOf = async (db: Db, postGuid: Guid, limit: number): Promise<number[]> =>
   (

@@ -136,7 +136,8 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
             try {
               await runner.startTransaction();
               const result = await tx.perform(work);
-              for (const message of tx.messages()) await runner.query('select pg_notify($1, $2)', [CHANNEL, JSON.stringify(message)]);
+              const messages = tx.messages();
+              if (messages.length > 0) await runner.query('select pg_notify($1, message) from unnest($2::text[]) as m(message)', [CHANNEL, messages.map((message) => JSON.stringify(message))]);
               committing = true;
               await runner.commitTransaction();
               return result;

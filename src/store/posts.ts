@@ -49,6 +49,9 @@ export async function insertPost(tx: Tx, post: Post & { once?: string | null }):
   await setAspects(tx, post.guid, post.audience);
 }
 
+/** Posts that have no aspects, together. @throws DomainError conflict when one of the guids is there already */
+export const insertPosts = (tx: Tx, added: readonly Post[]): Promise<void> => posts.insertAll(tx, added.map((post) => ({ ...post, audience: post.audience.to, once: null })));
+
 /** @param change.once null: the author may make the same again */
 export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post> & { once?: null }): Promise<void> {
   await posts.update(tx, { guid }, { ...change, audience: audience?.to });

@@ -33,6 +33,15 @@ export async function removeLikesOf(tx: Tx, postGuid: Guid): Promise<void> {
 export const findLike = (db: Db, postGuid: Guid, actorId: number): Promise<LikeRow | null> => likes.find(db, { postGuid, actorId });
 export const findLikeOfItem = (db: Db, postGuid: Guid, itemId: string): Promise<LikeRow | null> => likes.find(db, { postGuid, itemId });
 
+/** What people elsewhere like, by a ♥ in the comments node (`byItem`), or by what they attached. */
+export const likesOfOthers = async (db: Db, postGuid: Guid, of: { byItem: boolean }): Promise<LikeRow[]> =>
+  (
+    await db.query(
+      `select ${likes.columns('l')} from likes l join actors a on a.id = l.actor_id where l.post_guid = ? and a.is_local = false and l.item_id is ${of.byItem ? 'not null' : 'null'}`,
+      [postGuid],
+    )
+  ).map((row) => likes.read(row));
+
 const UNDER_VISIBLE = `from posts p join likes l on l.post_guid = p.guid join actors a on a.id = l.actor_id
   where p.guid = ? and p.deleted_at is null and ${visibleSql('p', VIEWER)} and ${personVisibleSql('l.actor_id', VIEWER)}`;
 

@@ -43,9 +43,17 @@ export async function originsOf(db: Db, guids: readonly Guid[]): Promise<Map<Gui
 /** The posts whose comments stand in this node. */
 export const originsWithComments = (db: Db, commentsService: string, commentsNode: string): Promise<PostOrigin[]> => origins.select(db, { commentsService, commentsNode });
 
-/** @throws DomainError conflict when the item is there already */
-export async function insertOrigin(tx: Tx, origin: PostOrigin): Promise<void> {
-  await origins.insert(tx, origin);
+/** @throws DomainError conflict when one of the items is there already */
+export const insertOrigins = (tx: Tx, added: readonly PostOrigin[]): Promise<void> => origins.insertAll(tx, added);
+
+/** Those of the items of which nothing is here, and nothing was retracted. */
+export function listUnknown(db: Db, items: readonly ItemAddress[]): Promise<ItemAddress[]> {
+  const [wanted, params] =
+    db.dialect === 'postgres'
+      ? ['unnest(?::varchar[], ?::varchar[], ?::varchar[]) as w(service, node, item_id)', [items.map(({ service }) => service), items.map(({ node }) => node), items.map(({ itemId }) => itemId)]]
+      : ["(select value ->> 0 as service, value ->> 1 as node, value ->> 2 as item_id from json_each(?)) w", [JSON.stringify(items.map(({ service, node, itemId }) => [service, node, itemId]))]];
+  const absent = (name: string) => `not exists (select 1 from ${name} x where x.service = w.service and x.node = w.node and x.item_id = w.item_id)`;
+  return db.query<ItemAddress>(`select w.service, w.node, w.item_id as "itemId" from ${wanted} where ${absent('post_origins')} and ${absent('retracted_items')}`, params);
 }
 
 export async function updateOrigin(tx: Tx, postGuid: Guid, change: Partial<PostOrigin>): Promise<void> {

@@ -12,6 +12,13 @@ const relationships = table<Relationship>(RelationshipSchema);
 export const findRelationship = async (db: Db, actorId: number, otherId: number): Promise<Relationship> =>
   (await relationships.find(db, { actorId, otherId })) ?? noRelationship(actorId, otherId);
 
+/** What stands between someone and each of the others, by their ids; missing: nothing. */
+export async function findRelationships(db: Db, actorId: number, otherIds: readonly number[]): Promise<Map<number, Relationship>> {
+  const [isOne, list] = db.dialect === 'postgres' ? ['= any(?)', otherIds] : ['in (select value from json_each(?))', JSON.stringify(otherIds)];
+  const rows = await db.query(`select ${relationships.columns()} from relationships where actor_id = ? and other_id ${isOne}`, [actorId, list]);
+  return new Map(rows.map((row) => relationships.read(row)).map((relationship) => [relationship.otherId, relationship]));
+}
+
 /** Stores it, or removes the row when it says nothing any more. Who is no longer a contact is in no aspect either. */
 export async function saveRelationship(tx: Tx, relationship: Relationship): Promise<void> {
   const { actorId, otherId } = relationship;

@@ -10,3 +10,6 @@ export async function setTags(tx: Tx, postGuid: Guid, tags: readonly string[]): 
   await postTags.remove(tx, { postGuid });
   for (const tag of new Set(tags)) await postTags.insert(tx, { tag, postGuid });
 }
+
+/** Of new posts. @param added each tag of a post once */
+export const insertTags = (tx: Tx, added: readonly PostTag[]): Promise<void> => postTags.insertAll(tx, added);

@@ -71,5 +71,5 @@ export const unescapeLocal = (local: string): string => local.replace(/\\(20|22|
 export const componentJidOf = (actor: Actor, socialDomain: string): string =>
   actor.isLocal ? handleOf(actor) : `${escapeLocal(handleOf(actor))}@${socialDomain}`;
 
-/** The bare JID by which a person is known on XMPP. TODO: for people of networks without JIDs, the one under which we speak for them. */
+/** The bare JID by which a person is known on XMPP. TODO: with the first network whose people have no JIDs (diaspora*), `componentJidOf` for those. */
 export const jidOf = (actor: Actor): string => handleOf(actor);

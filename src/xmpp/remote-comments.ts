@@ -8,10 +8,11 @@ import type { Post } from '../domain/post.js';
 import { attachedItem, attachmentsNode, decodeAttachments, isLike } from '../formats/attachments.js';
 import { type DecodedComment, decodeComment } from '../formats/comment-entry.js';
 import { commentedItem } from '../formats/namespaces.js';
-import { receiveComment, receiveCommentEnd } from '../services/comments.js';
+import { receiveComment, receiveCommentEnd, receiveCommentsEnd } from '../services/comments.js';
 import type { Context } from '../services/context.js';
-import { takeLimits } from '../services/limits.js';
-import { receiveLike, receiveUnlike } from '../services/reactions.js';
+import { type Keys, takeLimits } from '../services/limits.js';
+import { receiveLike, receiveLikesEnd, receiveUnlike } from '../services/reactions.js';
+import { writerKeys } from '../services/threads.js';
 import { findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
 import { findCommentOfItem, listItemsLike } from '../store/comments.js';
 import type { Tx } from '../store/database.js';
@@ -46,18 +47,33 @@ export class RemoteComments implements NodeReader {
   }
 
   /** An event, or an answer, of a node that one of ours has subscribed to or asked. */
-  async receive(tx: Tx, event: InboundEvent, _actor: Actor, at: number): Promise<void> {
+  async receive(tx: Tx, event: InboundEvent, _actor: Actor, at: number, isAnswer: boolean): Promise<void> {
     const attached = attachedItem(event.node);
     if (attached) {
       const origin = parseJid(attached.jid)?.bare === event.service ? await findOrigin(tx, { service: event.service, node: attached.node, itemId: attached.item }) : null;
       const post = origin && (await remotePost(tx, origin.postGuid));
+      if (post && event.isEmptied) await receiveLikesEnd(this.ctx, tx, post, { byItem: false });
       if (post) for (const item of event.items) await this.#attachment(tx, event, post, item, at);
       return;
     }
-    for (const post of await postsOfNode(tx, event)) for (const item of event.items) await this.#comment(tx, event, post, item, at);
+    for (const post of await postsOfNode(tx, event)) {
+      if (event.isEmptied) await this.#emptied(tx, event, post, isAnswer);
+      for (const item of event.items) await this.#comment(tx, event, post, item, at, isAnswer);
+    }
   }
 
-  async #comment(tx: Tx, event: InboundEvent, post: Post, item: InboundItem, at: number): Promise<void> {
+  /**
+   * Its service says that the node was emptied or removed, or (`isAnswer`) that there is none. What ours wrote stays in that case: it may be
+   * on its way, and a service that lost its nodes has not judged it.
+   */
+  async #emptied(tx: Tx, event: InboundEvent, post: Post, isAnswer: boolean): Promise<void> {
+    await receiveCommentsEnd(this.ctx, tx, post, { others: isAnswer });
+    await receiveLikesEnd(this.ctx, tx, post, { byItem: true });
+    // Subscriptions end with their node; if it is made anew, the next one who opens the post subscribes again.
+    for (const feed of await subscribersOf(tx, event)) if (feed.state === 'subscribed') await saveFeed(tx, { ...feed, state: 'asked', subid: null });
+  }
+
+  async #comment(tx: Tx, event: InboundEvent, post: Post, item: InboundItem, at: number, isAnswer: boolean): Promise<void> {
     const { ctx } = this;
     if (item.isRetracted) {
       for (const itemId of [item.id, ...(await listItemsLike(tx, post.guid, claimed(item.id, '')))]) await receiveCommentEnd(ctx, tx, post, itemId);
@@ -66,6 +82,8 @@ export class RemoteComments implements NodeReader {
     const entry = item.payload && decoded(item.payload);
     const author = entry && (await this.#publisher(tx, event, item.publisher));
     if (!entry || !author) return;
+    // What we ask for is bounded already; what is shed of a flood is found when somebody opens the post.
+    if (!isAnswer && !(await isWithin(ctx, writerKeys(author, entry.isLike ? 'like' : 'comment')))) return;
     const createdAt = entry.published ?? entry.updated ?? at;
     if (entry.isLike) return receiveLike(ctx, tx, post, author, item.id, createdAt);
     // Whoever published an item first keeps it: another's under the same id (an open node on Prosody lets that happen) is one more comment.
@@ -98,12 +116,7 @@ export class RemoteComments implements NodeReader {
     if (jid.domain === this.ctx.config.chatDomain && (await findLocalActor(tx, jid.local))) return null;
     const known = await findActorByAddress(tx, 'xmpp', jid.bare);
     if (known) return known.isLocal ? null : known;
-    try {
-      await takeLimits(this.ctx, { 'strangers-host': hostOf(service) });
-    } catch (error) {
-      if (error instanceof DomainError && error.code === 'too-many') return null;
-      throw error;
-    }
+    if (!(await isWithin(this.ctx, { 'strangers-host': hostOf(service) }))) return null;
     return upsertRemoteActor(tx, { username: jid.local, domain: jid.domain, address: { protocol: 'xmpp', value: jid.bare } });
   }
 
@@ -121,9 +134,9 @@ export class RemoteComments implements NodeReader {
       if (origin.commentsService !== null && origin.commentsNode !== null && commentedItem(origin.commentsNode) !== null) {
         const place = { service: origin.commentsService, node: origin.commentsNode };
         await this.#subscribe(actor, post, place);
-        await this.#fetch(actor, place);
+        await this.#fetch(actor, post, place);
       }
-      await this.#fetch(actor, { service: origin.service, node: attachmentsNode(origin.service, origin.node, origin.itemId) });
+      await this.#fetch(actor, post, { service: origin.service, node: attachmentsNode(origin.service, origin.node, origin.itemId) });
     } catch (error) {
       if (error instanceof Unreachable) throw new DeliveryError(error.message, false, this.parts.isOnline() ? undefined : 0);
       throw error;
@@ -160,24 +173,40 @@ export class RemoteComments implements NodeReader {
   }
 
   /** The newest items; that they are not shown is no failure. */
-  async #fetch(actor: Actor, place: { service: string; node: string }): Promise<void> {
+  async #fetch(actor: Actor, post: Post, place: { service: string; node: string }): Promise<void> {
     let older: Page['older'] = null;
     try {
       for (let pages = 0; pages < MAX_PAGES; pages++) {
         const page: Page = await this.parts.asking.items(jidOf(actor), place, PAGE, older);
         const items = page.items.filter(({ payload }) => payload !== null);
-        if (items.length > 0) {
-          const event: InboundEvent = { ...place, items, isEmptied: false, isConfigured: false, subscription: null };
-          const isDone = await this.parts.intake.push({ local: actor.username, event, at: this.ctx.now(), isAnswer: true });
-          if (!isDone) throw new Unreachable('it could not be stored now');
-        }
+        if (items.length > 0) await this.#push(actor, { ...place, items, isEmptied: false });
         older = page.older;
         if (older === null || page.items.length === 0) return;
       }
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.ctx.log.debug({ service: place.service, condition: error.condition }, 'a node does not show its items');
+      // Of a post that is not for everybody it may be there for others.
+      if (post.audience.to === 'public' && GONE.has(error.condition)) await this.#push(actor, { ...place, items: [], isEmptied: true });
     }
+  }
+
+  async #push(actor: Actor, event: Pick<InboundEvent, 'service' | 'node' | 'items' | 'isEmptied'>): Promise<void> {
+    const isDone = await this.parts.intake.push({ local: actor.username, event: { ...event, isConfigured: false, subscription: null }, at: this.ctx.now(), isAnswer: true });
+    if (!isDone) throw new Unreachable('it could not be stored now');
+  }
+}
+
+/** What a service says of a node that it does not have. */
+const GONE = new Set(['item-not-found', 'gone']);
+
+async function isWithin(ctx: Context, keys: Keys): Promise<boolean> {
+  try {
+    await takeLimits(ctx, keys);
+    return true;
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'too-many') return false;
+    throw error;
   }
 }
 

@@ -3,10 +3,10 @@ import { DomainError } from '../../domain/errors.js';
 import type { Context } from '../../services/context.js';
 import { listNotifications, unreadCount } from '../../services/notifications.js';
 import { type PostView, readPost } from '../../services/stream.js';
-import { aspectsOfMember } from '../../store/aspects.js';
+import { aspectsOfMembers } from '../../store/aspects.js';
 import type { LiveEvent } from '../../store/notify.js';
-import { listHomePosts } from '../../store/posts.js';
-import { findRelationship } from '../../store/relationships.js';
+import { findVisiblePosts, listHomePosts } from '../../store/posts.js';
+import { findRelationship, findRelationships } from '../../store/relationships.js';
 import { readSession } from '../../store/sessions.js';
 import { rowId } from '../forms.js';
 import { sessionHash } from '../sessions.js';
@@ -14,6 +14,8 @@ import { type Member, memberOf, queryText } from '../visit.js';
 
 /** A sign of life, so that proxies keep the connection, and the moment to look whether the session still stands. */
 const BEAT_MS = 25_000;
+/** Hints that wait for one page; more are dropped. */
+const MOST_WAITING = 5_000;
 /** Open pages of one account; the oldest gives way. */
 const MOST_STREAMS = 8;
 
@@ -50,13 +52,26 @@ export function eventRoutes(ctx: Context): express.Router {
     }, BEAT_MS);
     beat.unref();
     const page: OpenPage = { post: queryText(req, 'post'), person: rowId(queryText(req, 'person') ?? '') };
-    const tell = (event: LiveEvent): Promise<void> =>
-      saying(ctx, member, page, event).then(
-        (said) => void (said && !res.writableEnded && res.write(`${timeMark(ctx)}\nevent: ${said.name}\ndata: ${JSON.stringify(said.data)}\n\n`)),
-        (error) => ctx.log.warn({ err: error }, 'live event not sent'),
-      );
+    const write = (all: Said[]): void => {
+      if (all.length > 0 && !res.writableEnded) res.write(all.map(({ name, data }) => `${timeMark(ctx)}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join(''));
+    };
+    /** What came while the last was looked at, each once: people who write at the same time cost one look together. */
+    const waiting = new Map<string, LiveEvent>();
+    let isLooking = false;
+    const hear = async (event: LiveEvent): Promise<void> => {
+      if (waiting.size < MOST_WAITING) waiting.set(JSON.stringify(event), event);
+      if (isLooking) return;
+      isLooking = true;
+      while (waiting.size > 0) {
+        const events = [...waiting.values()];
+        waiting.clear();
+        await sayings(ctx, member, page, events).then(write).catch((error) => ctx.log.warn({ err: error }, 'live events not sent'));
+      }
+      isLooking = false;
+    };
+    const tell = (event: LiveEvent): Promise<void> => sayings(ctx, member, page, [event]).then(write, (error) => ctx.log.warn({ err: error }, 'live event not sent'));
     const off = [
-      ctx.store.notify.onEvent((event) => void tell(event)),
+      ctx.store.notify.onEvent((event) => void hear(event)),
       ctx.store.notify.onGap((sinceMs) => tellMissed(member, page, sinceMs, tell)),
     ];
     const last = readTimeMark(req.get('Last-Event-ID'));
@@ -118,6 +133,33 @@ interface Said {
   data: object;
 }
 
+/** What the events say to this person, new posts last. */
+async function sayings(ctx: Context, member: Member, page: OpenPage, events: readonly LiveEvent[]): Promise<Said[]> {
+  const said: (Said | null)[] = [];
+  for (const event of events) said.push(await saying(ctx, member, page, event));
+  const posts = events.filter(({ kind, actorId }) => kind === 'post' && (actorId === undefined || actorId !== page.person));
+  return [...said.filter((one) => one !== null), ...(await newPosts(ctx, member, posts))];
+}
+
+/** Those that are for her stream: by people whom she follows and does not hide, for her to see, and not edited. */
+async function newPosts(ctx: Context, { account }: Member, events: readonly LiveEvent[]): Promise<Said[]> {
+  const me = account.actorId;
+  const told = events.filter((event): event is LiveEvent & { guid: string; actorId: number } => event.guid !== undefined && event.actorId !== undefined);
+  if (told.length === 0) return [];
+  const authors = [...new Set(told.map(({ actorId }) => actorId))];
+  const between = await findRelationships(ctx.store, me, authors);
+  const isHers = (id: number) => id === me || (between.get(id)?.following === 'on' && between.get(id)?.mutedAt === null);
+  const guids = told.filter(({ actorId }) => isHers(actorId)).map(({ guid }) => guid);
+  const [posts, aspects] = await Promise.all([findVisiblePosts(ctx.store, { actorId: me }, guids), aspectsOfMembers(ctx.store, me, authors.filter(isHers))]);
+  return guids.flatMap((guid): Said[] => {
+    const post = posts.get(guid);
+    if (!post || post.editedAt !== null) return [];
+    // So that a page of one aspect counts only what belongs there.
+    const of = aspects.get(post.authorId) ?? [];
+    return [{ name: 'post', data: { guid, ...(of.length > 0 && { aspects: of }) } }];
+  });
+}
+
 /** What the event says to this person; null: nothing, it is not for them. */
 async function saying(ctx: Context, member: Member, page: OpenPage, { kind, guid, actorId, accountId }: LiveEvent): Promise<Said | null> {
   const { account } = member;
@@ -135,17 +177,8 @@ async function saying(ctx: Context, member: Member, page: OpenPage, { kind, guid
       const view = await seen(ctx, member, guid);
       return view && (guid === page.post || (await concerns(ctx, member, view.author.id))) ? { name: kind, data: { post: guid } } : null;
     }
-    case 'post': {
-      if (actorId !== undefined && actorId === page.person) return { name: 'person', data: { id: actorId } };
-      if (guid === undefined || actorId === undefined || !(await concerns(ctx, member, actorId))) return null;
-      const view = await seen(ctx, member, guid);
-      if (!view || view.post.editedAt !== null) return null;
-      const relationship = await findRelationship(ctx.store, account.actorId, actorId);
-      if (relationship.mutedAt !== null) return null;
-      // So that a page of one aspect counts only what belongs there.
-      const aspects = await aspectsOfMember(ctx.store, account.actorId, actorId);
-      return { name: kind, data: { guid, ...(aspects.length > 0 && { aspects }) } };
-    }
+    case 'post':
+      return actorId !== undefined && actorId === page.person ? { name: 'person', data: { id: actorId } } : null; // else newPosts
     case 'account':
       return actorId !== undefined && actorId === page.person ? { name: 'person', data: { id: actorId } } : null;
     case 'delivery':

@@ -2,13 +2,14 @@
 // than a bound. While it is full, the stream is not read: the server waits, and loses nothing (xmpp-social.md §11.4, §13; threats.md 16, 17, 20).
 import type { Actor } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
+import { noRelationship, type Relationship } from '../../domain/relationship.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
-import { type NodeAddress, type ReceivedEntry, receivePost, receivePurge, receiveRetraction } from '../../services/receive.js';
-import { findActorByAddress, findLocalActor } from '../../store/actors.js';
+import { Arrivals, type ItemAddress, type NodeAddress, type ReceivedEntry, receivePurge } from '../../services/receive.js';
+import { findActorsByAddress, findLocalActor } from '../../store/actors.js';
 import type { Tx } from '../../store/database.js';
 import { findFeed } from '../../store/received.js';
-import { findRelationship } from '../../store/relationships.js';
+import { findRelationships } from '../../store/relationships.js';
 import type { Access } from './access.js';
 import { readEntry } from './entry.js';
 import type { InboundEvent, InboundItem } from './event.js';
@@ -29,10 +30,10 @@ export interface NodeReader {
   /** Is it for this reader? Asked of every event first. */
   reads(event: InboundEvent): boolean;
   /**
-   * Takes an event that is known to come from a node which `actor` (ours) has subscribed to, or whose owner she follows. Runs in a
-   * transaction with others: what a stranger wrote must not make it throw.
+   * Takes an event that is known to come from a node which `actor` (ours) has subscribed to, or whose owner she follows; or (`isAnswer`) what
+   * such a node holds. Runs in a transaction with others: what a stranger wrote must not make it throw.
    */
-  receive(tx: Tx, event: InboundEvent, actor: Actor, at: number): Promise<void>;
+  receive(tx: Tx, event: InboundEvent, actor: Actor, at: number, isAnswer: boolean): Promise<void>;
 }
 
 export interface IntakeParts {
@@ -212,9 +213,11 @@ export class Intake {
     try {
       await this.ctx.store.transaction(
         async (tx) => {
-          const view = new BatchView(tx);
+          const view = await BatchView.open(tx, batch);
+          const arrivals = await Arrivals.open(this.ctx, tx, batch.flatMap(postsOf));
           const from = performance.now();
-          for (stored = 0; stored < batch.length && (stored === 0 || performance.now() - from < BATCH_MS); stored++) await this.#receive(tx, view, batch[stored]!);
+          for (stored = 0; stored < batch.length && (stored === 0 || performance.now() - from < BATCH_MS); stored++) await this.#receive(tx, view, arrivals, batch[stored]!);
+          await arrivals.write();
         },
         { mayBeLost: true },
       );
@@ -233,55 +236,71 @@ export class Intake {
     if (batch.length > 0) this.#ready.unshift(...batch);
   }
 
-  async #receive(tx: Tx, view: BatchView, { local, event, at, isAnswer, entries, isOpen }: Waiting): Promise<void> {
+  async #receive(tx: Tx, view: BatchView, arrivals: Arrivals, { local, event, at, isAnswer, entries, isOpen }: Waiting): Promise<void> {
     const actor = await view.actor(local);
     if (!actor || !(isAnswer ? await view.isAdmitted(actor, event) : await view.isFollowed(actor, event))) {
       this.counts.refused += 1;
       return;
     }
     const reader = this.#readerOf(event);
-    if (reader) return reader.receive(tx, event, actor, at);
-    if (event.isConfigured) return this.parts.access.forget(tx, event);
-    if (event.node !== NS.MICROBLOG) return;
-    const author = await view.person(event.service);
-    if (!author || author.isLocal) return;
-    if (event.isEmptied) return receivePurge(this.ctx, tx, event);
-    for (const [index, { id, isRetracted }] of event.items.entries()) {
-      const origin = { service: event.service, node: event.node, itemId: id };
-      const entry = entries![index] ?? null;
-      if (isRetracted) await receiveRetraction(this.ctx, tx, origin);
-      else if (entry) await receivePost(this.ctx, tx, { author, origin, entry, recipients: [actor.id], isOpen: isOpen ?? null, at });
+    const author = !reader && event.node === NS.MICROBLOG ? await view.person(event.service) : null;
+    if (author && !author.isLocal && !event.isConfigured && !event.isEmptied) {
+      for (const [index, { id, isRetracted }] of event.items.entries()) {
+        const origin = { service: event.service, node: event.node, itemId: id };
+        const entry = entries![index] ?? null;
+        if (isRetracted) await arrivals.retraction(origin);
+        else if (entry) await arrivals.post({ author, origin, entry, recipients: [actor.id], isOpen: isOpen ?? null, at });
+      }
+      if (event.items.some(isIncomplete)) this.parts.onMissing(local, event);
+      return;
     }
-    if (event.items.some(isIncomplete)) this.parts.onMissing(local, event);
+    await arrivals.write();
+    if (reader) return reader.receive(tx, event, actor, at, isAnswer);
+    if (event.isConfigured) return this.parts.access.forget(tx, event);
+    if (author && !author.isLocal && event.isEmptied) await receivePurge(this.ctx, tx, event);
   }
 }
 
 const keyOf = ({ service, node }: NodeAddress): string => `${service} ${node}`;
 /** Is there one that does not say for whom it is? */
 const dependsOnAccess = (entries: readonly (ReceivedEntry | null)[]): boolean => entries.some((entry) => entry !== null && entry.audience === null);
+/** The posts that may be in an event. */
+const postsOf = ({ event: { service, node, items }, entries }: Waiting): ItemAddress[] => items.filter((_, index) => entries?.[index]).map(({ id }) => ({ service, node, itemId: id }));
 const isIncomplete = ({ payload, isRetracted, id }: InboundItem): boolean => payload === null && !isRetracted && id !== '0';
 
-/** What many events of a batch need to know, looked up once. */
+/** What many events of a batch need to know, looked up once, and together where it is known what will be asked. */
 class BatchView {
   readonly #actors = new Map<string, Promise<Actor | null>>();
-  readonly #people = new Map<string, Promise<Actor | null>>();
+  readonly #relationships = new Map<number, Promise<Map<number, Relationship>>>();
   readonly #followed = new Map<string, Promise<boolean>>();
 
-  constructor(private readonly tx: Tx) {}
+  private constructor(
+    private readonly tx: Tx,
+    private readonly people: Map<string, Actor>,
+  ) {}
+
+  static async open(tx: Tx, batch: readonly Told[]): Promise<BatchView> {
+    return new BatchView(tx, await findActorsByAddress(tx, 'xmpp', [...new Set(batch.map(({ event }) => event.service))]));
+  }
 
   actor(local: string): Promise<Actor | null> {
     return once(this.#actors, local, () => findLocalActor(this.tx, local));
   }
 
   /** Whose PEP this is. */
-  person(service: string): Promise<Actor | null> {
-    return once(this.#people, service, () => findActorByAddress(this.tx, 'xmpp', service));
+  async person(service: string): Promise<Actor | null> {
+    return this.people.get(service) ?? null;
+  }
+
+  async #relationship(actor: Actor, person: Actor): Promise<Relationship> {
+    const all = await once(this.#relationships, actor.id, () => findRelationships(this.tx, actor.id, [...this.people.values()].map(({ id }) => id)));
+    return all.get(person.id) ?? noRelationship(actor.id, person.id);
   }
 
   /** Nobody hears of whom she has blocked. */
   async isAdmitted(actor: Actor, { service }: NodeAddress): Promise<boolean> {
     const person = await this.person(service);
-    return person === null || (await findRelationship(this.tx, actor.id, person.id)).blockedAt === null;
+    return person === null || (await this.#relationship(actor, person)).blockedAt === null;
   }
 
   /** Does she follow the person whose PEP this is, or has she subscribed to the very node? The answer to a subscription may come after its first event. */
@@ -289,7 +308,7 @@ class BatchView {
     return once(this.#followed, `${actor.id} ${service} ${node}`, async () => {
       const person = await this.person(service);
       if (person) {
-        const { following, blockedAt } = await findRelationship(this.tx, actor.id, person.id);
+        const { following, blockedAt } = await this.#relationship(actor, person);
         if (blockedAt !== null) return false;
         if (following === 'on') return true;
       }
@@ -299,7 +318,7 @@ class BatchView {
   }
 }
 
-function once<T>(known: Map<string, Promise<T>>, key: string, find: () => Promise<T>): Promise<T> {
+function once<K, T>(known: Map<K, Promise<T>>, key: K, find: () => Promise<T>): Promise<T> {
   let found = known.get(key);
   if (!found) known.set(key, (found = find()));
   return found;

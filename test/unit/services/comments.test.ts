@@ -5,7 +5,7 @@ import { blockPerson } from '../../../src/services/relationships.js';
 import { commentOn, countComments, deleteComment, editComment, findComment, findCommentByItem, listComments, receiveComment, receiveCommentEnd } from '../../../src/services/comments.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost, likersOf, receiveLike, receiveUnlike } from '../../../src/services/reactions.js';
-import { insertOrigin } from '../../../src/store/received.js';
+import { insertOrigins } from '../../../src/store/received.js';
 import type { Store } from '../../../src/store/database.js';
 import type { LiveEvent } from '../../../src/store/notify.js';
 import { testContext, type TestContext } from '../../support/context.js';
@@ -210,10 +210,12 @@ describeStores((makeStore) => {
       const found = await makePost(store, romeo.id, { to: 'public' }, ctx.now(), { tags: [] });
       const node = `n${found.guid}`;
       await store.transaction((tx) =>
-        insertOrigin(tx, {
-          ...{ postGuid: found.guid, protocol: 'xmpp', service: 'romeo@montague.example', node: 'urn:xmpp:microblog:0', itemId: found.guid, updatedAt: 1 },
-          ...{ commentsService: commentsNode && 'comments.montague.example', commentsNode: commentsNode && node },
-        }),
+        insertOrigins(tx, [
+          {
+            ...{ postGuid: found.guid, protocol: 'xmpp', service: 'romeo@montague.example', node: 'urn:xmpp:microblog:0', itemId: found.guid, updatedAt: 1 },
+            ...{ commentsService: commentsNode && 'comments.montague.example', commentsNode: commentsNode && node },
+          },
+        ]),
       );
       return found;
     };
@@ -268,7 +270,7 @@ describeStores((makeStore) => {
       const found = await makePost(store, romeo.id, { to: 'public' }, at, { tags: [] });
       const node = { commentsService: 'comments.montague.example', commentsNode: `n${found.guid}` };
       await store.transaction(async (tx) => {
-        await insertOrigin(tx, { ...{ postGuid: found.guid, protocol: 'xmpp', service: 'romeo@montague.example', node: 'n', itemId: found.guid, updatedAt: 1 }, ...node });
+        await insertOrigins(tx, [{ ...{ postGuid: found.guid, protocol: 'xmpp', service: 'romeo@montague.example', node: 'n', itemId: found.guid, updatedAt: 1 }, ...node }]);
         for (const step of steps) {
           if (step === 'heart') await receiveLike(ctx, tx, found, juliet, 'h', at);
           else if (step === 'heart retracted' || step === 'retracted') {

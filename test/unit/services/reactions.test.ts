@@ -8,7 +8,7 @@ import { blockPerson, mutePerson } from '../../../src/services/relationships.js'
 import { resharePost, unresharePost } from '../../../src/services/reshares.js';
 import { activityStream, homeStream, listPostsBy, type PostView, readPost, tagStream } from '../../../src/services/stream.js';
 import type { Store } from '../../../src/store/database.js';
-import { insertOrigin } from '../../../src/store/received.js';
+import { insertOrigins } from '../../../src/store/received.js';
 import { testContext, type TestContext } from '../../support/context.js';
 import { makeAccount, makeCast, makePost, makeRemote, type Person, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
@@ -178,7 +178,7 @@ describeStores((makeStore) => {
   test('a post from elsewhere says where it stands, and whether it takes comments', async () => {
     const found = await makePost(store, romeo.id, { to: 'public' }, ctx.now());
     const origin = { postGuid: found.guid, protocol: 'xmpp' as const, service: 'romeo@montague.example', node: 'urn:xmpp:microblog:0', itemId: 'i1', updatedAt: 1 };
-    await store.transaction((tx) => insertOrigin(tx, { ...origin, commentsService: null, commentsNode: null }));
+    await store.transaction((tx) => insertOrigins(tx, [{ ...origin, commentsService: null, commentsNode: null }]));
     expect(await see(null, found.guid)).toMatchObject({ origin: { protocol: 'xmpp', address: 'romeo@montague.example', node: 'urn:xmpp:microblog:0', itemId: 'i1' }, takesComments: false });
     await store.transaction((tx) => tx.query("update post_origins set comments_service = 'c', comments_node = 'n' where post_guid = ?", [found.guid]));
     expect((await see(null, found.guid)).takesComments).toBe(true);

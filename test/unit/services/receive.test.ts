@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Actor } from '../../../src/domain/actor.js';
 import { sweepExpired } from '../../../src/jobs/sweep.js';
-import { type Arrival, type ItemAddress, type ReceivedEntry, receivePost, receivePurge, receiveRetraction } from '../../../src/services/receive.js';
+import { type Arrival, Arrivals, type ItemAddress, type ReceivedEntry, receivePost, receivePurge, receiveRetraction } from '../../../src/services/receive.js';
 import { readPost } from '../../../src/services/stream.js';
 import type { Store } from '../../../src/store/database.js';
 import { originOf } from '../../../src/store/received.js';
@@ -111,6 +111,41 @@ describeStores((makeStore) => {
         );
         if (ends) expect(rows.every((row) => row.markdown === '' && row.deleted_at !== null)).toBe(true);
         else expect(rows).toEqual([{ markdown: 'version 3', deleted_at: null, edited_at: T + 180_000 }]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('what comes together is as if it had come one by one', async () => {
+    type Event = { which: number; what: 'post' | 'share' | 'retraction'; version: number };
+    const event: fc.Arbitrary<Event> = fc.record({ which: fc.nat(3), what: fc.constantFrom('post', 'post', 'post', 'share', 'retraction'), version: fc.nat(2) });
+    const standing = async (origins: ItemAddress[]) =>
+      Promise.all(
+        origins.map(({ itemId }) =>
+          store.query(
+            'select p.markdown, p.kind, p.deleted_at is null as stands, p.edited_at, (select count(*) from post_tags t where t.post_guid = p.guid) as tags from posts p join post_origins o on o.post_guid = p.guid where o.item_id = ?',
+            [itemId],
+          ),
+        ),
+      );
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 8 }), fc.array(event, { maxLength: 12 }), async (before, events) => {
+        const [apart, together] = [0, 1].map(() => [item(), item(), item(), item()]) as [ItemAddress[], ItemAddress[]];
+        const arrival = (origins: ItemAddress[], { which, what, version }: Event): Arrival => ({
+          ...{ author: bob, origin: origins[which]!, recipients: [alice.id], isOpen: true, at: ctx.now() },
+          entry: entry({ text: `version ${version} #tag${version}`, updated: T + version * 60_000, root: what === 'share' ? { items: [origins[0]!], guids: [] } : null }),
+        });
+        const oneByOne = async (origins: ItemAddress[], all: Event[]) => {
+          for (const one of all) await (one.what === 'retraction' ? retracted(origins[one.which]!) : store.transaction((tx) => receivePost(ctx, tx, arrival(origins, one))));
+        };
+        for (const origins of [apart, together]) await oneByOne(origins, before);
+        await oneByOne(apart, events);
+        await store.transaction(async (tx) => {
+          const arrivals = await Arrivals.open(ctx, tx, events.map(({ which }) => together[which]!));
+          for (const one of events) await (one.what === 'retraction' ? arrivals.retraction(together[one.which]!) : arrivals.post(arrival(together, one)));
+          await arrivals.write();
+        });
+        expect(await standing(together)).toEqual(await standing(apart));
       }),
       { numRuns: 60 },
     );

@@ -30,7 +30,7 @@ const { tree } = fc.letrec<{ tree: Element }>((tie) => ({
 const entry = fc
   .tuple(fc.option(text), fc.array(fc.oneof(tree, text), { maxLength: 8 }))
   .map(([title, children]) => xml('entry', { xmlns: SPACES[0] }, title === null ? null : xml('title', null, title), children));
-const item = fc.record({ id: fc.oneof(text, fc.uuid(), fc.constantFrom('0', 'a', 'b', undefined)), name: fc.constantFrom('item', 'item', 'item', 'retract', 'x'), payloads: fc.oneof(entry.map((one) => [one]), fc.array(fc.oneof(entry, tree), { maxLength: 2 })) });
+const item = fc.record({ id: fc.oneof(text, fc.constantFrom('0', 'a', 'b', undefined), { weight: 4, arbitrary: fc.uuid() }), name: fc.constantFrom('item', 'item', 'item', 'retract', 'x'), payloads: fc.oneof(entry.map((one) => [one]), fc.array(fc.oneof(entry, tree), { maxLength: 2 })) });
 const what = fc.oneof(
   { weight: 5, arbitrary: fc.array(item, { maxLength: 4 }).map((items) => ['items', items.map(({ id, name, payloads }) => xml(name, { id }, payloads))] as const) },
   fc.constantFrom('purge', 'delete', 'configuration', 'subscription', 'nonsense').map((name) => [name, []] as const),

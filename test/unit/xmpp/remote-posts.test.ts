@@ -90,6 +90,8 @@ async function run(): Promise<string[]> {
   return outcomes;
 }
 const comments = async (guid: Guid = post.guid) => (await listComments(stage.ctx, { actorId: alice.actorId }, guid, { limit: 50, direction: 'oldest-first' })).map(({ comment, author }) => `${author.username}: ${comment.markdown}`);
+const storedBy = async () =>
+  Object.fromEntries((await stage.ctx.store.query<{ name: string; n: number }>('select a.username as name, count(*) as n from comments c join actors a on a.id = c.author_id group by a.username')).map(({ name, n }) => [name, n]));
 const likers = async () => (await likersOf(stage.ctx, { actorId: alice.actorId }, post.guid, 10)).actors.map(({ username }) => username).sort();
 
 describe('what ours do goes to the nodes of the post', () => {
@@ -355,9 +357,7 @@ describe('what others say there', () => {
 
   test('of one person so much is kept, however much a service holds', async () => {
     await open(Array.from({ length: 230 }, (_, n) => item(`c-${n}`, 'romeo@x.test', entry(`hello ${n}`))).join('') + item('c', 'juliet@x.test', entry('and I?')));
-    const all = await comments();
-    expect(all.filter((line) => line.startsWith('romeo'))).toHaveLength(200);
-    expect(all).toContain('juliet: and I?');
+    expect(await storedBy()).toEqual({ romeo: 200, juliet: 1 });
   });
 
   test('what cannot be read harms nothing', async () => {
@@ -419,9 +419,7 @@ describe('a flood of comments from elsewhere', () => {
   test('by one person ends, and others are still heard', async () => {
     await flood(80, () => 'romeo@x.test');
     await flood(1, () => 'juliet@y.test');
-    const all = await comments();
-    expect(all.filter((line) => line.startsWith('romeo'))).toHaveLength(60);
-    expect(all.at(-1)).toBe('juliet: flood 0');
+    expect(await storedBy()).toEqual({ romeo: 60, juliet: 1 });
   });
 
   test('by one server’s people ends, and those of other servers are still heard', async () => {
