@@ -69,6 +69,9 @@ function xhtmlOf(post: Post): Element {
   }
 }
 
+/** Six bytes are the most that a character takes, and the rest is never so much: then the entry need not be written to know its length. */
+const isSurelyShort = ({ markdown, html, title, tags }: Post): boolean => (2 * markdown.length + html.length + title.length + tags.join().length) * 6 + 4_096 < ENTRY_MAX_BYTES;
+
 /**
  * The post as an Atom entry of at most `ENTRY_MAX_BYTES`. The text content is the Markdown (as Movim's is). A post that is no more than its
  * title has no content: clients show the title as its text, and would show it twice.
@@ -103,6 +106,7 @@ export function encodeEntry(post: Post, author: Actor, links: EntryLinks): Eleme
       encodeAcl(post),
     );
   let entry = build(post.markdown, xhtml);
+  if (isSurelyShort(post)) return entry;
   for (let room = ENTRY_MAX_BYTES / 3; byteLength(serialize(entry)) > ENTRY_MAX_BYTES && room > 64; room *= 0.8) {
     entry = build(cutText(post.markdown, room, links.webUrl), cutXhtml(xhtml, room, links.webUrl));
   }
@@ -173,7 +177,7 @@ export interface DecodedEntry {
   title: string;
   /** The same with its line ends, as Markdown: comments are titles alone. */
   titleText: string;
-  /** Markdown: the text content, else what the XHTML or HTML content says, else the title. */
+  /** Markdown: the text content, else what the XHTML or HTML content says, else the title with its line ends. */
   text: string;
   /** Milliseconds UTC. */
   published: number | null;
@@ -309,7 +313,7 @@ export function decodeEntry(payload: Element): DecodedEntry {
 
   const { title, titleText } = readTitle(entry);
   const contents = entry.getChildren('content', NS.ATOM).filter((content) => content.attrs.src === undefined);
-  const text = readText(contents) || readText(object?.getChildren('content') ?? []) || readText(entry.getChildren('summary', NS.ATOM)) || title;
+  const text = readText(contents) || readText(object?.getChildren('content') ?? []) || readText(entry.getChildren('summary', NS.ATOM)) || titleText;
   if (text === '') throw new DomainError('invalid', 'The entry has neither a title nor a content.');
 
   const reply = entry.getChildren('in-reply-to', NS.THREAD);
@@ -343,8 +347,8 @@ const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{
  * (an article written in Movim) becomes a heading above it.
  */
 export function markdownOfEntry(entry: DecodedEntry): string {
-  const { title, text } = entry;
-  return title === '' || text === title || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
+  const { title, titleText, text } = entry;
+  return title === '' || text === title || text === titleText || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
 }
 
 /**
