@@ -84,7 +84,7 @@ export interface DecodedComment {
  */
 export function decodeComment(payload: Element): DecodedComment {
   const entry = decodeEntry(payload);
-  // A text with content and title of its own is an article; where there is only a title, its line ends count.
-  const text = entry.text === entry.title ? entry.titleText : markdownOfEntry(entry);
+  // One with content and a title of its own is an article.
+  const text = markdownOfEntry(entry);
   return { text, isLike: isHeart(text) || entry.verb === 'like', published: entry.published, updated: entry.updated };
 }

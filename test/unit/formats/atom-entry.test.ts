@@ -220,7 +220,7 @@ describe('reading', () => {
   });
 
   test("of Libervia's two titles the plain one is the title, and the text has the marks of the other", () => {
-    expect(decodeEntry(fixture('libervia-0.9/comment.xml'))).toMatchObject({ title: 'I agree', text: 'I agree', titleText: 'I **agree**' });
+    expect(decodeEntry(fixture('libervia-0.9/comment.xml'))).toMatchObject({ title: 'I agree', text: 'I **agree**' });
   });
 
   const both = (text: string, xhtml: string, more = '') => parseUntrusted(`<entry xmlns='${NS.ATOM}'><content type='xhtml'><div xmlns='${NS.XHTML}'>${xhtml}</div></content><content type='text'>${text}</content>${more}</entry>`);
@@ -239,6 +239,13 @@ describe('reading', () => {
     ['something else', 'a summary', '<p>The <em>whole</em> story</p>', 'a summary'],
   ])('text that is %s counts', (_name, text, xhtml, expected) => {
     expect(decodeEntry(both(text, xhtml)).text).toBe(expected);
+  });
+
+  test('a title alone is the text, with its lines and marks, and no heading', () => {
+    const titles = (text: string, xhtml = '') => decodeEntry(parseUntrusted(`<entry xmlns='${NS.ATOM}'>${xhtml && `<title type='xhtml'><div xmlns='${NS.XHTML}'>${xhtml}</div></title>`}<title type='text'>${text}</title></entry>`));
+    expect(markdownOfEntry(titles('two\nlines'))).toBe('two\nlines');
+    const linked = titles('see this page', '<p>see <a href="https://e.test/">this</a> <b>page</b></p>');
+    expect([linked.title, markdownOfEntry(linked)]).toEqual(['see this page', 'see [this](<https://e.test/>) **page**']);
   });
 
   test('categories of an own post stand in its text, each once', () => {

@@ -148,6 +148,34 @@ describe('what ours do goes to the nodes of the post', () => {
     expect(await run()).toEqual(['arrived']);
   });
 
+  test('where its author may not retract a comment, its text goes; where it is not there, nothing is written', async () => {
+    const comment = await commentOn(stage.ctx, await me(), post.guid, { text: 'hello' });
+    await run();
+    refusals[`retract ${SERVICE}`] = 'forbidden';
+    answers = { [`items ${SERVICE}`]: `<iq type='result'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='x'><item id='${comment.itemId}'/></items></pubsub></iq>` };
+    await deleteComment(stage.ctx, await me(), comment.guid);
+    expect(await run()).toEqual(['arrived']);
+    expect(asked.at(-1)).toBe(`publish ${SERVICE} comments ${comment.itemId} (deleted)`);
+
+    const other = await commentOn(stage.ctx, await me(), post.guid, { text: 'never there' });
+    await run();
+    answers = {};
+    await deleteComment(stage.ctx, await me(), other.guid);
+    expect(await run()).toEqual(['arrived']);
+    expect(asked.at(-1)).toBe(`items ${SERVICE} comments ${other.itemId}`);
+  });
+
+  test('where the person may not retract what is attached, a like is taken back by attaching nothing', async () => {
+    delete refusals[`items ${BOB} attachments`];
+    await likePost(stage.ctx, await me(), post.guid);
+    await run();
+    refusals[`retract ${BOB}`] = 'forbidden';
+    answers = { [`items ${BOB}`]: `<iq type='result'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='x'><item id='${alice.jid}'><attachments xmlns='urn:xmpp:pubsub-attachments:1'><noticed/></attachments></item></items></pubsub></iq>` };
+    await unlikePost(stage.ctx, await me(), post.guid);
+    expect(await run()).toEqual(['arrived']);
+    expect(asked.at(-1)).toBe(`publish ${BOB} attachments ${alice.jid}`);
+  });
+
   test('what was deleted before it went out is not told, only its end', async () => {
     const comment = await commentOn(stage.ctx, await me(), post.guid, { text: 'hello' });
     await deleteComment(stage.ctx, await me(), comment.guid);
