@@ -75,7 +75,7 @@ describe('ending sessions', () => {
     expect(await sessions(null)).toEqual(fault(/DX_EJABBERD_API_URL is not set.*open sessions stay/, /dx snippet ejabberd/, 'warn'));
   });
 
-  test('an API that is away, at another path, or not allowed is told, and its path never', async () => {
+  test('an API that is away or at another path is told, and its path never', async () => {
     const found = [
       await sessions(`http://127.0.0.1:${await freePort()}/path-that-is-a-key/api`),
       await sessions(env.DX_EJABBERD_API_URL!.replace('path-that-is-a-key', 'another-path-that-is-a-key')),
@@ -83,6 +83,14 @@ describe('ending sessions', () => {
     expect(found[0]).toEqual(fault(/not reachable \(ECONNREFUSED\)\. Open sessions stay/, /listener at that address/));
     expect(found[1]).toEqual(fault(/status 404/, /The path is not the one/));
     expect(JSON.stringify(found)).not.toContain('path-that-is-a-key');
+  });
+
+  test('an API whose permissions refuse us is told', async () => {
+    const api = `http://127.0.0.1:${await freePort()}/path-that-is-a-key/api`;
+    const strict = await startChatEjabberd({ ...env, DX_EJABBERD_API_URL: api }, program, { change: (snippet) => snippet.replace('what: [kick_user]', 'what: [status]') });
+    const refused = await sessions(api, strict).finally(() => strict.destroy());
+    expect(refused).toEqual(fault(/\(status 403\)\. Open sessions stay/, /api_permissions do not allow kick_user/));
+    expect(JSON.stringify(refused)).not.toContain('path-that-is-a-key');
   });
 
   test('the API of another ejabberd is told', async () => {

@@ -24,7 +24,7 @@ export interface LoginRun {
 /** As long as a patient chat app waits. */
 const PATIENCE_MS = 30_000;
 
-function login({ host, port, domain }: LoginServer, { username, password }: Login): Promise<{ outcome: LoginOutcome; socket: Socket }> {
+function login({ host, port, domain }: LoginServer, { username, password }: Login, patienceMs: number): Promise<{ outcome: LoginOutcome; socket: Socket }> {
   const open = `<stream:stream to='${domain}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`;
   const steps: { send: string; until: string }[] = [
     { send: `<?xml version='1.0'?>${open}`, until: '</stream:features>' },
@@ -41,7 +41,7 @@ function login({ host, port, domain }: LoginServer, { username, password }: Logi
       if (outcome !== 'in') socket.destroy();
       resolve({ outcome, socket });
     };
-    const patience = setTimeout(() => settle('timed out'), PATIENCE_MS);
+    const patience = setTimeout(() => settle('timed out'), patienceMs);
     socket.setEncoding('latin1');
     socket.on('error', () => settle('closed'));
     socket.on('close', () => settle('closed'));
@@ -64,8 +64,9 @@ function login({ host, port, domain }: LoginServer, { username, password }: Logi
 /**
  * Logs all of them in, `atOnce` at a time.
  * @param keep the sessions stay open until `close`; else each ends when it has begun
+ * @param patienceMs how long each waits at most
  */
-export async function logInAll(server: LoginServer, logins: Login[], atOnce: number, keep = true): Promise<LoginRun> {
+export async function logInAll(server: LoginServer, logins: Login[], atOnce: number, keep = true, patienceMs = PATIENCE_MS): Promise<LoginRun> {
   const outcomes: LoginRun['outcomes'] = { in: 0, refused: 0, closed: 0, 'timed out': 0 };
   const tookMs: number[] = [];
   const sockets: Socket[] = [];
@@ -75,7 +76,7 @@ export async function logInAll(server: LoginServer, logins: Login[], atOnce: num
     Array.from({ length: atOnce }, async () => {
       while (next < logins.length) {
         const from = performance.now();
-        const { outcome, socket } = await login(server, logins[next++]!);
+        const { outcome, socket } = await login(server, logins[next++]!, patienceMs);
         outcomes[outcome] += 1;
         if (outcome === 'in') tookMs.push(performance.now() - from);
         if (keep) sockets.push(socket);

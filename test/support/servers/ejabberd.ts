@@ -36,7 +36,7 @@ function configuration(
   const listeners: unknown[] = [
     // The default backlog of 5 drops connections when many log in at once.
     { module: 'ejabberd_c2s', ip: '127.0.0.1', port: ports.c2s, backlog: 128, max_stanza_size: 65536, shaper: 'none', access: 'all' },
-    { module: 'ejabberd_http', ip: '127.0.0.1', port: ports.api, backlog: 128, request_handlers: { '/api': 'mod_http_api' } },
+    { module: 'ejabberd_http', tag: 'tests', ip: '127.0.0.1', port: ports.api, backlog: 128, request_handlers: { '/api': 'mod_http_api' } },
   ];
   for (const [index, domain] of (options.componentDomains ?? []).entries()) {
     const at = { ip: componentHost('ejabberd', index), port: ports.component };
@@ -81,7 +81,8 @@ function configuration(
     s2s_dns_timeout: '1 second',
     s2s_dns_retries: 1,
     shaper: {},
-    api_permissions: { tests: { from: ['mod_http_api'], who: { ip: '127.0.0.1/32' }, what: '*' } },
+    // For this listener alone: what another may do is what the test's own configuration says.
+    api_permissions: { tests: { from: [{ tag: 'tests' }], who: { ip: '127.0.0.1/32' }, what: '*' } },
   };
   return `${Object.entries(config)
     .map(([key, value]) => `${key}: ${yaml(value)}`)
