@@ -8,6 +8,7 @@ import { DeliveryError } from '../../src/domain/errors.js';
 import type { Job } from '../../src/domain/job.js';
 import type { Protocol } from '../../src/domain/protocol.js';
 import { createAccount } from '../../src/services/accounts.js';
+import type { Store } from '../../src/store/database.js';
 import { type Element, parseStanza } from '../../src/xml.js';
 import { Dispatcher } from '../../src/xmpp/dispatch.js';
 import type { Inbound } from '../../src/xmpp/inbound/index.js';
@@ -34,8 +35,9 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(env: Record<string, string> = {}): Promise<Stage> {
-  const ctx = await testContext(env);
+/** @param store of another database, which the test closes itself */
+export async function openStage(env: Record<string, string> = {}, store?: Store): Promise<Stage> {
+  const ctx = await testContext(env, store);
   const sent: string[] = [];
   let respond: (iq: Element) => Element | null = () => null;
   const { serialize } = await import('../../src/xml.js');

@@ -50,7 +50,7 @@ const FULL = { events: 2_000, bytes: 8 * 1024 * 1024 };
 const ROOMY = { events: 500, bytes: 2 * 1024 * 1024 };
 /** What waits for the answer whether its node is open. Beyond, it is fetched later. */
 const MAX_PARKED = 2_000;
-/** Of one transaction. Its statements hold up everything else on SQLite, so it ends after so long, too. */
+/** Of one transaction. On SQLite it holds up everything else, so there it ends after so long, too. */
 const BATCH = 100;
 const BATCH_MS = 10;
 const DATABASE_RETRY_MS = 1_000;
@@ -215,8 +215,15 @@ export class Intake {
         async (tx) => {
           const view = await BatchView.open(tx, batch);
           const arrivals = await Arrivals.open(this.ctx, tx, batch.flatMap(postsOf));
-          const from = performance.now();
-          for (stored = 0; stored < batch.length && (stored === 0 || performance.now() - from < BATCH_MS); stored++) await this.#receive(tx, view, arrivals, batch[stored]!);
+          let from = performance.now();
+          for (stored = 0; stored < batch.length; stored++) {
+            if (stored > 0 && performance.now() - from > BATCH_MS) {
+              if (tx.dialect === 'sqlite') break;
+              await new Promise(setImmediate); // everything else has its turn; there nobody waits for this transaction
+              from = performance.now();
+            }
+            await this.#receive(tx, view, arrivals, batch[stored]!);
+          }
           await arrivals.write();
         },
         { mayBeLost: true },
