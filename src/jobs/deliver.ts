@@ -11,6 +11,24 @@ import { Postpone } from './worker.js';
 
 type DeliverJob = Pick<Extract<Job, { kind: 'deliver' }>, 'id' | 'attempts' | 'payload'>;
 
+/** So many at once to one server: where all of them hang, the worker has places left for others (cli/roles/connector.ts). */
+const MOST_TO_ONE = 64;
+const CROWDED_MS = 1_000;
+
+/** How many run now, by server. */
+const running = new Map<string, number>();
+
+async function counted<T>(host: string, run: () => Promise<T>): Promise<T> {
+  running.set(host, (running.get(host) ?? 0) + 1);
+  try {
+    return await run();
+  } finally {
+    const left = running.get(host)! - 1;
+    if (left > 0) running.set(host, left);
+    else running.delete(host);
+  }
+}
+
 /** When what is held back looks again whether it still is: whoever resumes a server wakes it, too. */
 const PAUSED_MS = 5 * 60_000;
 
@@ -29,9 +47,10 @@ export async function deliver(ctx: Context, { id: jobId, attempts, payload }: De
   ]);
   if (!activity) return undefined;
   if (paused.has(host)) throw new Postpone(ctx.now() + PAUSED_MS);
+  if ((running.get(host) ?? 0) >= MOST_TO_ONE) throw new Postpone(ctx.now() + CROWDED_MS * (1 + Math.random()));
   beginTry(ctx, payload);
   try {
-    const { recipients, resting } = await protocol.deliver(activity, host, signal);
+    const { recipients, resting } = await counted(host, () => protocol.deliver(activity, host, signal));
     const isResting = recipients === 0 && resting > 0;
     deliveries.add({ protocol: name, result: isResting ? 'given-up' : 'arrived' });
     eventSeconds.observe({ protocol: name }, Math.max(0, ctx.now() - activity.publishedAt) / 1000);

@@ -40,6 +40,8 @@ export interface WorkerOptions {
   now: () => number;
   /** So many lanes, and jobs without a lane, at once. */
   concurrency: number;
+  /** So many more, when runs wait for others so long that they must not take the place of those that do not. */
+  slow?: { afterMs: number; more: number };
   gate?: Gate;
   /** Several jobs of a lane under one lease, completed together (the default); false: each by itself. */
   batch?: boolean;
@@ -88,6 +90,7 @@ interface Run {
   done: number[];
   arrived: Arrival[];
   /** By the monotonic clock: the wall clock may jump (threats.md 14). */
+  startedAt: number;
   leaseEnds: number;
   abort: AbortController;
 }
@@ -108,6 +111,7 @@ export function startWorker(options: WorkerOptions): Worker {
   let again = false;
   let stopping = false;
   let lanesFirst = false;
+  let aging: NodeJS.Timeout | undefined;
   let due: NodeJS.Timeout | undefined;
   let dueAt = Number.POSITIVE_INFINITY;
   const changed: (() => void)[] = [];
@@ -141,6 +145,11 @@ export function startWorker(options: WorkerOptions): Worker {
     else if (at < dueAt) schedule(at - now());
   }
 
+  function growOld(): void {
+    aging = undefined;
+    wake();
+  }
+
   function schedule(delayMs: number): void {
     unschedule();
     if (stopping) return;
@@ -157,10 +166,19 @@ export function startWorker(options: WorkerOptions): Worker {
     dueAt = Number.POSITIVE_INFINITY;
   }
 
+  /** For how many more there is room. */
+  function places(): number {
+    const { afterMs = Number.POSITIVE_INFINITY, more = 0 } = options.slow ?? {};
+    const now = performance.now();
+    let slow = 0;
+    for (const run of running) if (now - run.startedAt >= afterMs) slow += 1;
+    return concurrency - running.size + Math.min(slow, more);
+  }
+
   async function round(): Promise<void> {
     const endings = ended;
     ended = [];
-    const free = stopping || gate?.isOpen() === false ? 0 : concurrency - running.size;
+    const free = stopping || gate?.isOpen() === false ? 0 : places();
     if (endings.length === 0 && free <= 0) return;
     const askedAt = performance.now();
     let claims: Claim[] = [];
@@ -176,7 +194,7 @@ export function startWorker(options: WorkerOptions): Worker {
       throw error;
     }
     for (const claim of claims) {
-      const run: Run = { claim, done: [], arrived: [], leaseEnds: askedAt + leaseMs, abort: new AbortController() };
+      const run: Run = { claim, done: [], arrived: [], startedAt: askedAt, leaseEnds: askedAt + leaseMs, abort: new AbortController() };
       running.add(run);
       void perform(run).then((ending) => {
         if (!running.delete(run)) return; // stop() has given it back already
@@ -184,6 +202,8 @@ export function startWorker(options: WorkerOptions): Worker {
         wake();
       });
     }
+    // All places are taken: perhaps some of them will turn out to be slow.
+    if (options.slow && free > 0 && claims.length === free && aging === undefined) aging = setTimeout(growOld, options.slow.afterMs);
     if (free > 0 && claims.length < free) {
       const next = await nextRunAt(store, queue);
       if (next === null) unschedule();
@@ -356,6 +376,7 @@ export function startWorker(options: WorkerOptions): Worker {
     async stop() {
       stopping = true;
       unschedule();
+      clearTimeout(aging);
       clearInterval(sweeping);
       for (const forget of deaf) if (typeof forget === 'function') forget();
       await within(until(isQuiet), options.stopMs ?? STOP_MS);

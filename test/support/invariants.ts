@@ -39,8 +39,8 @@ export async function checkInvariants(db: Db, { accepted, hosts, received, faili
   if (known.size !== accepted.length) faults.push('two posts have one guid');
 
   // Exactly its deliveries, and what became of each.
-  const lines = await db.query<{ guid: string; id: string; host: string | null; state: string | null; error: string | null; recipients: number | null }>(
-    `select a.post_guid as guid, a.id, d.host, d.state, d.error, d.recipients from activities a left join deliveries d on d.activity_id = a.id where a.verb = 'post' order by a.post_guid, a.id, d.host`,
+  const lines = await db.query<{ guid: string; id: string; author: number; host: string | null; state: string | null; error: string | null; recipients: number | null }>(
+    `select a.post_guid as guid, a.id, a.actor_id as author, d.host, d.state, d.error, d.recipients from activities a left join deliveries d on d.activity_id = a.id where a.verb = 'post' order by a.post_guid, a.id, d.host`,
   );
   const ledger = new Map<string, typeof lines>();
   for (const line of lines) {
@@ -49,14 +49,21 @@ export async function checkInvariants(db: Db, { accepted, hosts, received, faili
     else ledger.set(line.guid, [line]);
   }
   const wanted = hosts.toSorted().join();
+  /** Authors and servers for which something waits that has been tried. */
+  const heldUp = new Set<string>();
   for (const [guid] of stored) {
     const of = ledger.get(guid) ?? [];
     if (new Set(of.map(({ id }) => id)).size !== 1) report([`${guid} has ${new Set(of.map(({ id }) => id)).size} activities`]);
     const got = of.map(({ host }) => host).toSorted().join();
     if (got !== wanted) report([`${guid} goes to ${got || 'nobody'}`]);
     report(of.filter(({ host, state }) => host !== null && !failing.includes(host!) && state !== 'arrived').map(({ host, state, error }) => `${guid} to ${host} is ${state}: ${error}`));
-    // Whose readers all rest after their events came back has nobody to send to.
-    report(of.filter(({ host, error, recipients }) => failing.includes(host!) && error === null && recipients !== 0).map(({ host, state }) => `${guid} to ${host}, which is down, is ${state} without a reason`));
+    for (const { host, author, state, error, recipients } of of) {
+      if (!failing.includes(host!)) continue;
+      // What waits behind another post of its author has not been tried; nobody there is online, and it has arrived for nobody.
+      const waits = `${author} ${host}`;
+      if (state === 'waiting' && error !== null) heldUp.add(waits);
+      if (error === null && recipients !== 0 && !(state === 'waiting' && heldUp.has(waits))) report([`${guid} to ${host}, which is down, is ${state} without a reason`]);
+    }
     if (faults.length > 50) break;
   }
 

@@ -14,7 +14,7 @@ const LOOK_AGAIN_MS = 5_000;
  * too: they stand by until the lease is theirs, and whoever loses it stops writing to the stream before another begins.
  */
 export function startConnector(ctx: Context, { connector, ...xmpp }: Xmpp): Role & { connect(withinMs: number): Promise<void> } {
-  const worker = startWorker({ ...workerOptions(ctx), queue: 'xmpp', concurrency: 64, gate: connector.gate, handlers: xmppHandlers(ctx, xmpp) });
+  const worker = startWorker({ ...workerOptions(ctx), queue: 'xmpp', concurrency: 64, slow: { afterMs: 1_000, more: 192 }, gate: connector.gate, handlers: xmppHandlers(ctx, xmpp) });
   let lease: Lease | null = null;
   let stopping = false;
 

@@ -280,7 +280,7 @@ export const en = {
     deliveryEach: 'Each server',
     of: (arrived: number, total: number) => `${arrived} of ${total}`,
     chatAll: 'All servers where someone follows you have it.',
-    chatWaiting: (count: number) => `${servers(count)} did not answer yet. It goes there by itself as soon as they do.`,
+    chatWaiting: (count: number) => `${servers(count)} ${count === 1 ? 'does' : 'do'} not have it yet. It goes there by itself.`,
     chatFailed: (count: number) => `${servers(count)} did not get it.`,
     pageThere: 'On your public page and in its feed.',
     pageClosed: 'Here, for the people who may see it.',

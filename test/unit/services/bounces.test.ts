@@ -295,6 +295,42 @@ describeStores((makeStore) => {
     });
   });
 
+  test('a server that hangs holds up nobody else, however many authors write to it', async () => {
+    const authors = await Promise.all(Array.from({ length: 80 }, () => makeAccount(store, `many${++count}`)));
+    let release!: () => void;
+    const hanging = new Promise<void>((resolve) => (release = resolve));
+    let here!: () => void;
+    const all = new Promise<void>((resolve) => (here = resolve));
+    let arrived = 0;
+    let atOnce = 0;
+    let most = 0;
+    sends = async (_, host) => {
+      if (host === FINE) {
+        if (++arrived === authors.length) here();
+        return { recipients: 1, resting: 0 };
+      }
+      most = Math.max(most, ++atOnce);
+      await hanging;
+      atOnce -= 1;
+      throw new DeliveryError('It hangs.', false);
+    };
+    // The dead one first, for everybody.
+    for (const host of [DEAD, FINE]) {
+      hosts = [host];
+      for (const { account } of authors) await publishPost(ctx, account, { text: `to ${host}`, audience: { to: 'public' } });
+      ctx.pass(1);
+    }
+    const worker = startWorker({
+      ...{ store, log: ctx.log, now: ctx.now, queue: 'xmpp' as const, concurrency: 64, slow: { afterMs: 50, more: 64 }, stopMs: 1 },
+      handlers: { deliver: (job, signal) => deliver(ctx, job, signal) },
+      onArrived: (tx, arrivals) => noteArrivals(ctx, tx, arrivals),
+    });
+    stop.push(() => worker.stop());
+    await all; // although 80 deliveries to the server that hangs were due before
+    expect(most).toBe(64);
+    release();
+  }, 30_000);
+
   describe('its author', () => {
     const refused = async (): Promise<Guid> => {
       sends = async (_, host) => {
