@@ -28,6 +28,8 @@ class WritingDatabase extends Database {
 const BUSY_SLEEP_MS = 20;
 
 const STATEMENTS = 300;
+/** A page of the stream looks in some 400 places of the index of posts: SQLite's own 2 MiB would read most of them from the file anew each time. */
+const READ_CACHE_KIB = 16_000;
 
 /** Runs SQL on a better-sqlite3 connection, with its statements kept prepared. @param translate its errors */
 function queries(connection: Database.Database, translate: (error: unknown) => unknown) {
@@ -85,7 +87,10 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     reader = await connectSqlite({
       database,
       timeout: busyWaitMs, // readers wait only while a crashed WAL is recovered
-      prepareDatabase: (connection: Database.Database) => void connection.pragma('query_only = ON'),
+      prepareDatabase: (connection: Database.Database) => {
+        connection.pragma('query_only = ON');
+        connection.pragma(`cache_size = -${READ_CACHE_KIB}`);
+      },
     });
   } catch (error) {
     throw translateError(error);

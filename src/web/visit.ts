@@ -1,6 +1,4 @@
 import type { Request, Response } from 'express';
-import { createContext } from 'preact';
-import { useContext } from 'preact/hooks';
 import type { Account } from '../domain/account.js';
 import type { Actor } from '../domain/actor.js';
 import type { Config } from '../config.js';
@@ -33,14 +31,26 @@ export interface Member extends Visit {
   actor: Actor;
 }
 
-const VisitContext = createContext<Visit | null>(null);
-export const VisitProvider = VisitContext.Provider;
+let rendered: Visit | null = null;
+
+/**
+ * Renders a page of this visit. Not by a context of preact: that subscribes every component to changes which a server never makes, and what it
+ * leaves behind holds the whole page until the next full collection, so that every small one takes ten times as long.
+ * @param render without an await: there is one page at a time
+ */
+export function renderIn(visit: Visit, render: () => string): string {
+  rendered = visit;
+  try {
+    return render();
+  } finally {
+    rendered = null;
+  }
+}
 
 /** The visit, inside of a page's components. */
 export function useVisit(): Visit {
-  const visit = useContext(VisitContext);
-  if (!visit) throw new Error('this component stands in no page');
-  return visit;
+  if (!rendered) throw new Error('this component stands in no page');
+  return rendered;
 }
 
 export const visitOf = (res: Response): Visit => res.locals['visit'] as Visit;

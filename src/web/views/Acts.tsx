@@ -31,7 +31,10 @@ export function Counts({ view: { post, author, counts, liked, reshared } }: { vi
         {counts.comments}
       </a>
       <Act
-        {...(liked ? { on: true, verb: 'unlike', title: t.post.unlike, words: t.post.unlikeCount } : { verb: 'like', title: t.post.like, words: t.post.likeCount })}
+        on={liked}
+        verb={liked ? 'unlike' : 'like'}
+        title={liked ? t.post.unlike : t.post.like}
+        words={liked ? t.post.unlikeCount : t.post.likeCount}
         guid={post.guid}
         icon="like"
         count={counts.likes}
@@ -46,7 +49,10 @@ export function Counts({ view: { post, author, counts, liked, reshared } }: { vi
       )}
       {post.audience.to === 'public' && !own && (
         <Act
-          {...(reshared ? { on: true, verb: 'unreshare', title: t.post.unreshare, words: t.post.unreshareCount } : { verb: 'reshare', title: t.post.reshare, words: t.post.reshareCount })}
+          on={reshared}
+          verb={reshared ? 'unreshare' : 'reshare'}
+          title={reshared ? t.post.unreshare : t.post.reshare}
+          words={reshared ? t.post.unreshareCount : t.post.reshareCount}
           guid={post.guid}
           icon="reshare"
           count={counts.reshares}
@@ -61,7 +67,7 @@ interface ActProps {
   guid: string;
   /** The last part of the path that does it. */
   verb: string;
-  on?: boolean;
+  on: boolean;
   icon: string;
   title: string;
   words: string;
@@ -70,7 +76,7 @@ interface ActProps {
   visitor: { title: string; words: string };
 }
 
-function Act({ guid, verb, on = false, icon, title, words, count, visitor }: ActProps) {
+function Act({ guid, verb, on, icon, title, words, count, visitor }: ActProps) {
   const { account, path } = useVisit();
   const post = `/posts/${guid}`;
   if (!account) {
