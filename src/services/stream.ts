@@ -120,13 +120,13 @@ export async function viewsOfPosts(ctx: Context, viewer: Viewer, posts: Post[]):
   const view = (post: Post, root: PostView | null): PostView => {
     const author = authors.get(post.authorId)!;
     const origin = author.isLocal ? undefined : origins.get(post.guid);
-    const { liked, reshared, ...counted } = counts.get(post.guid) ?? NOTHING_UNDER;
+    const { comments, likes, reshares, liked, reshared } = counts.get(post.guid) ?? NOTHING_UNDER;
     return {
       ...(names && own.includes(post) && post.audience.to === 'aspects' ? { aspectNames: post.audience.aspectIds.flatMap((id) => names.get(id) ?? []) } : {}),
       post,
       author,
       delivery: post.authorId === me ? (deliveries.get(post.guid) ?? { total: 0, arrived: 0, failed: 0 }) : null,
-      ...(root ? { counts: root.counts, liked: root.liked, reshared: root.reshared } : { counts: counted, liked, reshared }),
+      ...(root ? { counts: root.counts, liked: root.liked, reshared: root.reshared } : { counts: { comments, likes, reshares }, liked, reshared }),
       takesComments: root ? root.takesComments : author.isLocal ? post.reshareOf === null : takesComments(origin),
       root,
       origin: origin ? { protocol: origin.protocol, address: origin.service, node: origin.node, itemId: origin.itemId } : null,

@@ -11,8 +11,8 @@ const addresses = table<AddressRow>(AddressSchema);
 export const actorColumns = (alias: string): string => actors.columns(alias);
 
 export function toActor(row: Record<string, unknown>): Actor {
-  const { displayName, summary, avatar, banner, ...actor } = actors.read(row);
-  return { ...actor, profile: { displayName, summary, avatar, banner } };
+  const { id, isLocal, username, domain, displayName, summary, avatar, banner } = actors.read(row);
+  return { id, isLocal, username, domain, profile: { displayName, summary, avatar, banner } };
 }
 
 async function selectActors(db: Db, rest: string, params: unknown[]): Promise<Actor[]> {

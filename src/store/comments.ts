@@ -8,10 +8,11 @@ import { type CommentRow, CommentSchema } from './schema/social.js';
 const comments = table<CommentRow>(CommentSchema);
 const COLUMNS = comments.columns('c');
 
+const readComment: (row: Record<string, unknown>) => Comment = comments.readWithout('once');
 const toComment = ({ once, ...comment }: CommentRow): Comment => comment;
 const first = async (rows: Promise<Record<string, unknown>[]>): Promise<Comment | null> => {
   const row = (await rows)[0];
-  return row ? toComment(comments.read(row)) : null;
+  return row ? readComment(row) : null;
 };
 
 /** @throws DomainError conflict when the post has an item of this id, or the author's `once` is there already */
@@ -86,7 +87,7 @@ const boundParams = (viewer: Viewer, postGuid: Guid, { older, newer }: CommentBo
 export async function listVisibleComments(db: Db, viewer: Viewer, postGuid: Guid, page: CommentPage): Promise<Comment[]> {
   const order = page.direction === 'oldest-first' ? 'asc' : 'desc';
   const rows = await db.query(`${WITH_VIEWER} select ${COLUMNS} ${IN_BOUNDS} order by c.guid ${order} limit ?`, [...boundParams(viewer, postGuid, page), page.limit]);
-  return rows.map((row) => toComment(comments.read(row)));
+  return rows.map(readComment);
 }
 
 export async function countVisibleComments(db: Db, viewer: Viewer, postGuid: Guid, bounds: CommentBounds = {}): Promise<number> {

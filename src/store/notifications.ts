@@ -8,7 +8,7 @@ import { type NotificationRow, NotificationSchema } from './schema/social.js';
 const notifications = table<NotificationRow>(NotificationSchema);
 const COLUMNS = notifications.columns('n');
 const toNotification = ({ key, ...notification }: NotificationRow): Notification => notification;
-const read = (row: Record<string, unknown>) => toNotification(notifications.read(row));
+const read: (row: Record<string, unknown>) => Notification = notifications.readWithout('key');
 
 /** @returns null when this was told before */
 export async function insertNotification(tx: Tx, notification: Omit<NotificationRow, 'id'>): Promise<Notification | null> {

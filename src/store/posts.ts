@@ -13,10 +13,11 @@ const COLUMNS = posts.columns('p');
 /** Above every guid, below every guid: guids are small hex digits. */
 const [TOP, BOTTOM] = ['g', ''];
 
+const readPost = posts.readWithout('once', 'audience');
+
 /** Rows as posts, with the aspects of those that have some. */
 async function toPosts(db: Db, rows: Record<string, unknown>[]): Promise<Post[]> {
-  const read = rows.map((row) => posts.read(row));
-  const guids = read.filter((row) => row.audience === 'aspects').map((row) => row.guid);
+  const guids = rows.filter((row) => row['audience'] === 'aspects').map((row) => row['guid'] as Guid);
   const aspectIds = new Map<Guid, number[]>(guids.map((guid) => [guid, []]));
   if (guids.length > 0) {
     const found = await db.query<{ post_guid: Guid; aspect_id: number }>(
@@ -25,10 +26,10 @@ async function toPosts(db: Db, rows: Record<string, unknown>[]): Promise<Post[]>
     );
     for (const row of found) aspectIds.get(row.post_guid)!.push(row.aspect_id);
   }
-  return read.map(({ once, audience, ...post }) => ({
-    ...post,
-    audience: audience === 'aspects' ? { to: audience, aspectIds: aspectIds.get(post.guid)! } : { to: audience },
-  }));
+  return rows.map((row) => {
+    const to = row['audience'] as Audience['to'];
+    return Object.assign(readPost(row), { audience: to === 'aspects' ? { to, aspectIds: aspectIds.get(row['guid'] as Guid)! } : { to } }) as Post;
+  });
 }
 
 async function selectOne(db: Db, sql: string, params: unknown[]): Promise<Post | null> {
