@@ -14,6 +14,7 @@ export const ADMITTED = [MULTICAST, DIRECT];
 const WARM_UP = 10;
 /** What each service has published before: what runs seldom runs slowly, and neither baseline has that. */
 const POSTS_BEFORE = 300;
+const REST_MS = 50;
 /** Addresses in a stanza for the multicast service. */
 const GROUP = 100;
 const NODE = 'urn:xmpp:microblog:0';
@@ -96,9 +97,9 @@ export async function measureFanOut({ sending, sendingChat, receiving, receiving
   const taken: Taken = { multicast: [], single: [], raw: [], rawMulticast: [], pep: [], messageBytes: Buffer.byteLength(message) };
   const names = Object.keys(ways) as (keyof typeof ways)[];
   for (let round = -WARM_UP; round < rounds; round++) {
-    // Another one first in each round, and so another one before each: what a way leaves behind is no burden of always the same.
-    const first = (round + WARM_UP) % names.length;
-    for (const way of [...names.slice(first), ...names.slice(0, first)]) {
+    // By lot, and each after a moment of rest: what a way leaves behind, in caches and in work, neither helps nor burdens always the same.
+    for (const [, way] of names.map((name) => [Math.random(), name] as const).sort(([one], [other]) => one - other)) {
+      await new Promise((resolve) => setTimeout(resolve, REST_MS));
       const marker = `${way}-${round + WARM_UP}.`.padEnd(sample.length, 'x');
       const last = clients.allReceive(marker);
       const from = await ways[way](marker);
@@ -126,7 +127,7 @@ export function rowsOf(name: string, { multicast, single, raw, rawMulticast, pep
 }
 export const HEADING = ['server', 'way', 'ms', '/ own PEP', '/ raw', 'goal'];
 export const legend = (count: number, rounds: number, { messageBytes }: Taken): string =>
-  `${count} clients, explicit subscriptions, messages of ${messageBytes} bytes; ${rounds} rounds, interleaved, after ${WARM_UP} and ${POSTS_BEFORE} posts to nobody to warm up; median (min–max)`;
+  `${count} clients, explicit subscriptions, messages of ${messageBytes} bytes; ${rounds} rounds, in an order by lot, each way after ${REST_MS} ms of rest; ${WARM_UP} rounds and ${POSTS_BEFORE} posts to nobody before; median (min–max)`;
 
 type Client = BulkClients['clients'][number];
 
