@@ -12,7 +12,7 @@ export interface JobPayloads {
   /** xmpp: make the presence subscriptions on the wire agree with the relationship. Lane: the pair. */
   'reconcile-presence': { actorId: number; otherId: number };
   /** xmpp: tell followers that a profile changed (vCard4, nickname, avatar nodes). */
-  'profile-changed': { actorId: number };
+  'profile-changed': { actorId: number; picture?: boolean };
   /** xmpp: what a person elsewhere (`otherId`) tells about themselves, and their last posts, as one of ours (`actorId`) gets them. */
   'fetch-person': { actorId: number; otherId: number };
   /** xmpp: make the explicit subscriptions of one of ours to a person's feed agree with the relationship, and fetch what was missed. Lane: the pair. */

@@ -5,7 +5,6 @@
 import type { Builder } from 'activitystrea.ms';
 import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
-import type { Guid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
 import { innerHtml, isSafeUrl, markdownOfHtml, textToXhtml } from '../html.js';
 import { type Element, xml } from '../xml.js';

@@ -84,6 +84,8 @@ export const NS = {
   ORDER_BY: 'urn:xmpp:order-by:1',
   // XEP-0465 Pubsub Public Subscriptions
   PUBLIC_SUBSCRIPTIONS: 'urn:xmpp:pps:0',
+  // XEP-0398 User Avatar to vCard-Based Avatars Conversion
+  PEP_VCARD_CONVERSION: 'urn:xmpp:pep-vcard-conversion:0',
   // XEP-0470 Pubsub Attachments
   ATTACHMENTS: 'urn:xmpp:pubsub-attachments:1',
   ATTACHMENTS_SUMMARY: 'urn:xmpp:pubsub-attachments:summary:1',

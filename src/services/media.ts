@@ -112,18 +112,18 @@ async function show(ctx: Context, actorId: number, kind: PictureKind, picture: P
   return id;
 }
 
-const tellFollowers = (account: Account) => (tx: Tx) => addJobs(tx, [{ kind: 'profile-changed', payload: { actorId: account.actorId }, queue: 'xmpp', lane: `profile:${account.actorId}` }]);
+const tellFollowers = ({ actorId }: Account, kind: PictureKind) => (tx: Tx) => addJobs(tx, [{ kind: 'profile-changed', payload: { actorId, picture: kind === 'avatar' }, queue: 'xmpp', lane: `profile:${actorId}` }]);
 
 /**
  * A new picture of someone of ours; those who follow hear of it.
  * @throws DomainError invalid | too-large (field picture)
  */
 export async function setPicture(ctx: Context, account: Account, kind: PictureKind, bytes: Uint8Array): Promise<void> {
-  await show(ctx, account.actorId, kind, await preparePicture(bytes, kind), tellFollowers(account));
+  await show(ctx, account.actorId, kind, await preparePicture(bytes, kind), tellFollowers(account, kind));
 }
 
 export const removePicture = async (ctx: Context, account: Account, kind: PictureKind): Promise<void> => {
-  await show(ctx, account.actorId, kind, null, tellFollowers(account));
+  await show(ctx, account.actorId, kind, null, tellFollowers(account, kind));
 };
 
 /**

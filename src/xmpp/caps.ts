@@ -1,4 +1,4 @@
-// XEP-0115 Entity Capabilities, version 1.6.0: the verification string, ours and theirs.
+// XEP-0115 Entity Capabilities, version 1.6.0: the verification string, ours and theirs. XEP-0153 vCard-Based Avatars, version 1.1: in our presence.
 import { createHash } from 'node:crypto';
 import { NS } from '../formats/namespaces.js';
 import { type Element, xml } from '../xml.js';
@@ -56,6 +56,14 @@ const OWN_VER: Record<OwnResource, string> = { social: ownVer('social'), pep: ow
 /** Our disco node for a resource: `NODE#VER`. */
 export const ownCapsNode = (resource: OwnResource): string => `${CAPS_NODE}#${OWN_VER[resource]}`;
 
-/** Available presence of one of our JIDs. */
-export const ownPresence = (ownJid: string, resource: OwnResource, to: string): Element =>
-  xml('presence', { from: `${ownJid}/${resource}`, to }, xml('c', { xmlns: NS.CAPS, hash: 'sha-1', node: CAPS_NODE, ver: OWN_VER[resource] }));
+/**
+ * Available presence of one of our JIDs.
+ * @param photo SHA-1 of the picture's bytes, in hex, as XEP-0153 §3.1 has it; null: there is none, which an empty element says (§3.2)
+ */
+export const ownPresence = (ownJid: string, resource: OwnResource, to: string, photo: string | null): Element =>
+  xml(
+    'presence',
+    { from: `${ownJid}/${resource}`, to },
+    xml('c', { xmlns: NS.CAPS, hash: 'sha-1', node: CAPS_NODE, ver: OWN_VER[resource] }),
+    xml('x', { xmlns: NS.VCARD_UPDATE }, xml('photo', null, photo)),
+  );

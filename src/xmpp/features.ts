@@ -25,6 +25,8 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   NS.LAST,
   NS.VCARD_TEMP,
   NS.VCARD4,
+  // XEP-0398: vCard, avatar nodes and presence tell of one and the same picture.
+  NS.PEP_VCARD_CONVERSION,
   NS.RSM,
   NS.MICROBLOG,
   NS.SOCIAL_FEED,

@@ -177,7 +177,7 @@ export class Feeds {
   }
 
   /** By the host's multicast service where there is one, else one by one; nothing is waited for but the reading of the server and of that service. */
-  async #sendAll(host: string, stanza: Element, recipients: string[], signal: AbortSignal): Promise<void> {
+  async #sendAll(host: string, stanza: Element, recipients: string[], signal?: AbortSignal): Promise<void> {
     const { multicast } = this.parts;
     const sendLate = (some: string[]) =>
       void this.#sendEach(stanza, some).catch((error: Error) => this.ctx.log.warn({ host, reason: error.message }, 'what a multicast service refused late is lost'));
@@ -240,35 +240,40 @@ export class Feeds {
   /** The last items of the profile nodes that a resource asked for (XEP-0163 §4.3.4: once, when it comes online). */
   async sendProfile(actor: Actor, to: Resource): Promise<void> {
     const interests = this.parts.interests.known(to);
-    for (const node of PROFILE_NODES) if (interests.has(node)) (await this.#profileEvent(actor, node))?.(to.jid);
+    for (const node of PROFILE_NODES) {
+      const event = interests.has(node) ? await this.#profileEvent(actor, node) : null;
+      if (event) this.parts.transport.sendRaw(forMany(event)(to.jid));
+    }
   }
 
-  async #profileEvent(actor: Actor, node: ProfileNodeName): Promise<((to: string) => void) | null> {
+  async #profileEvent(actor: Actor, node: ProfileNodeName): Promise<Element | null> {
     const items = await profileItems(this.ctx, node, actor);
-    if (items.length === 0) return null;
-    const stanza = forMany(encodeEvent({ from: componentJidOf(actor, this.ctx.config.domain), id: `p-${actor.id}`, node, items }));
-    return (to) => this.parts.transport.sendRaw(stanza(to));
+    return items.length === 0 ? null : encodeEvent({ from: componentJidOf(actor, this.ctx.config.domain), id: `p-${actor.id}`, node, items });
   }
 
-  /** A name or summary has changed: tells all who subscribed to a profile node or asked for it by their caps. */
-  async profileChanged(actorId: number): Promise<void> {
+  /** A name, summary or picture has changed: tells all who subscribed to a profile node or asked for it by their caps. */
+  async profileChanged(actorId: number, signal?: AbortSignal): Promise<void> {
     const { ctx, parts } = this;
     const actor = await findActor(ctx.store, actorId);
     if (!actor?.isLocal) return;
     const [legs, subscriptions] = await Promise.all([legsOfActor(ctx.store, actorId), findSubscriptions(ctx.store, { actorId })]);
     for (const node of PROFILE_NODES) {
-      const send = await this.#profileEvent(actor, node);
-      if (!send) continue;
+      const event = await this.#profileEvent(actor, node);
+      if (!event) continue;
       const bare = subscriptions.filter((one) => one.node === node && one.state === 'subscribed').map(({ jid }) => jid);
       const full = legs
         .filter((leg) => leg.inbound === 'on' && !bare.includes(leg.jid))
         .flatMap((leg) => parts.known.resources(actor.username, leg.jid))
         .filter((resource) => parts.interests.known(resource).has(node))
         .map(({ jid }) => jid);
-      for (const to of [...bare, ...full]) {
-        send(to);
-        if (parts.transport.crowded) await parts.transport.roomy();
+      const byHost = new Map<string, string[]>();
+      for (const jid of [...bare, ...full]) {
+        const host = hostOf(jid.split('/', 1)[0]!);
+        const there = byHost.get(host);
+        if (there) there.push(jid);
+        else byHost.set(host, [jid]);
       }
+      for (const [host, recipients] of byHost) await this.#sendAll(host, event, recipients, signal);
     }
     await parts.transport.barrier();
   }

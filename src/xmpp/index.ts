@@ -34,7 +34,7 @@ export interface Xmpp {
   /** For the worker of the queue `xmpp`; its `deliver` calls `protocol.deliver`. */
   handlers: {
     'reconcile-presence': (job: JobOf<'reconcile-presence'>) => Promise<void>;
-    'profile-changed': (job: JobOf<'profile-changed'>) => Promise<void>;
+    'profile-changed': (job: JobOf<'profile-changed'>, signal?: AbortSignal) => Promise<void>;
     'fetch-person': (job: JobOf<'fetch-person'>) => Promise<void>;
     'fetch-feed': (job: JobOf<'fetch-feed'>) => Promise<void>;
     'fetch-comments': (job: JobOf<'fetch-comments'>) => Promise<void>;
@@ -114,7 +114,10 @@ export function assemble(ctx: Context, transport: Transport): Parts {
     },
     handlers: {
       'reconcile-presence': (job) => presence.reconcile(job.payload),
-      'profile-changed': (job) => feeds.profileChanged(job.payload.actorId),
+      'profile-changed': async ({ payload: { actorId, picture } }, signal) => {
+        if (picture) await presence.pictureChanged(actorId);
+        await feeds.profileChanged(actorId, signal);
+      },
       'fetch-person': (job) => inbound.profiles.run(job.payload),
       'fetch-feed': (job) => inbound.following.run(job.payload),
       'fetch-comments': (job) => remoteComments.run(job.payload),

@@ -1,6 +1,10 @@
 // Following by presence, on real servers: RFC 6121 §3 as a component that is its own server lives it.
+import { createHash } from 'node:crypto';
+import sharp from 'sharp';
 import type { Account } from '../../src/domain/account.js';
+import { removePicture, setPicture } from '../../src/services/media.js';
 import { acceptRequest, addContact, blockPerson, contactsPage, refuseRequest, removeContact, setAskFirst } from '../../src/services/relationships.js';
+import { findActor } from '../../src/store/actors.js';
 import { FOLLOWER, followByPresence, heard, isEvent, MICROBLOG, pubsub, subscribeTo, told } from '../support/follow.js';
 import { type Installation, startInstallation } from '../support/installation.js';
 import { SERVERS, server, type TestServer } from '../support/servers/index.js';
@@ -231,6 +235,31 @@ describe.each(SERVERS)('on %s', (name) => {
     await romeo.receives(`<presence from='${alice.jid}/social'/>`);
     await stranger.send(`<presence type='subscribe' to='nobody@${app.domain}'/>`);
     await stranger.receives(`<presence type='unsubscribed' from='nobody@${app.domain}'/>`);
+  });
+
+  test('presence bears the hash of the picture that the vCard has, and comes again when it is another', async () => {
+    const romeo = await newReader();
+    await followByPresence(romeo, alice.jid);
+    const photo = (hash: string) => `<presence from='${alice.jid}/social'><x xmlns='vcard-temp:x:update'><photo>${hash}</photo></x></presence>`;
+    const none = await romeo.receives(`<presence from='${alice.jid}/social'/>`);
+    expect(none.getChild('x', 'vcard-temp:x:update')!.getChildText('photo')).toBe('');
+    await quiet(romeo);
+    await setPicture(app.ctx, alice, 'avatar', await sharp({ create: { width: 64, height: 64, channels: 3, background: '#2a8' } }).png().toBuffer());
+    const hash = (await findActor(app.ctx.store, alice.actorId))!.profile.avatar!;
+    await romeo.receives(photo(hash));
+    const vcard = await romeo.request(`<iq type='get' to='${alice.jid}'><vCard xmlns='vcard-temp'/></iq>`);
+    const bytes = Buffer.from(vcard.getChild('vCard', 'vcard-temp')!.getChild('PHOTO')!.getChildText('BINVAL')!, 'base64');
+    expect(createHash('sha1').update(bytes).digest('hex')).toBe(hash);
+    // Who comes later learns it with the first presence.
+    const late = await newReader();
+    await followByPresence(late, alice.jid);
+    await late.receives(photo(hash));
+    for (const one of [romeo, late]) {
+      await quiet(one);
+      one.forget();
+    }
+    await removePicture(app.ctx, alice, 'avatar');
+    for (const one of [romeo, late]) await one.receives((stanza) => stanza.is('presence') && stanza.getChild('x', 'vcard-temp:x:update')?.getChildText('photo') === '', 'presence without a picture');
   });
 
   test('a chat message is refused with a word, whether there is such a person or not', async () => {

@@ -13,7 +13,7 @@ import type { Tx } from '../../store/database.js';
 import { addJobs } from '../../store/jobs.js';
 import { findRelationship } from '../../store/relationships.js';
 import { sourcesOf } from '../../store/sources.js';
-import { findLeg, legsOf, listLegs, type PresenceLeg, saveLeg } from '../../store/xmpp.js';
+import { findLeg, legsOf, legsOfActor, listLegs, type PresenceLeg, saveLeg } from '../../store/xmpp.js';
 import { type Element, xml } from '../../xml.js';
 import { componentJidOf, hostOf, type Jid } from '../addresses.js';
 import { ownPresence } from '../caps.js';
@@ -93,13 +93,13 @@ export class Presence {
   }
 
   async #cameOnline(to: Jid, from: Jid, resource: Resource, isNew: boolean): Promise<void> {
-    const { known, interests, warmUp, feeds, transport } = this.parts;
+    const { known, interests, warmUp, feeds } = this.parts;
     const pair = await this.#pair(to, from);
     // Whoever shows presence without a subscription is not kept in mind.
     if (!pair || (pair.leg.inbound !== 'on' && pair.leg.outbound !== 'on')) return known.unavailable(to.local, from);
     const { actor, leg } = pair;
     // COMPAT ejabberd 23.01: after their new login it sends nothing of theirs to /pep before it has heard of it again.
-    if (isNew && leg.outbound === 'on' && !leg.capsOnly) transport.send(ownPresence(this.#jidOf(actor), 'pep', from.bare));
+    if (isNew && leg.outbound === 'on' && !leg.capsOnly) this.#send(actor, from.bare, ['pep']);
     // Who was there all the time has our profile.
     const isRejoin = warmUp.isOpen(to.local, from.bare);
     await interests.find(this.#jidOf(actor), resource);
@@ -127,7 +127,8 @@ export class Presence {
 
   async #probe(to: Jid, from: Jid): Promise<void> {
     const pair = await this.#pair(to, from);
-    this.#send(to.bare, from.bare, pair?.leg.inbound === 'on' ? presenceFor(pair.leg) : ['unsubscribed']);
+    if (pair?.leg.inbound === 'on') this.#send(pair.actor, from.bare, presenceFor(pair.leg));
+    else this.#refuse(to, from);
   }
 
   /** What stands on the wire between the account and the sender; null: nothing, or no such account. */
@@ -145,12 +146,12 @@ export class Presence {
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error;
       // As a refusal looks: nobody can tell.
-      if (stanza === 'subscribe') this.#send(to.bare, from.bare, ['unsubscribed']);
+      if (stanza === 'subscribe') this.#refuse(to, from);
       return;
     }
     if (from.local === '') {
       // Servers and services follow by pubsub subscription; they have no presence to share.
-      if (stanza === 'subscribe') this.#send(to.bare, from.bare, ['unsubscribed']);
+      if (stanza === 'subscribe') this.#refuse(to, from);
       return;
     }
     const known = await actorByJid(ctx, from.bare);
@@ -171,7 +172,7 @@ export class Presence {
         return step.send;
       });
       if (stanza === 'unsubscribed') this.parts.known.unavailable(actor.username, { ...from, resource: '', full: from.bare });
-      this.#send(this.#jidOf(actor), from.bare, send);
+      this.#send(actor, from.bare, send);
     });
   }
 
@@ -213,7 +214,7 @@ export class Presence {
       const changed: PresenceLeg[] = [];
       for (const leg of legs) {
         const step = reconcile(leg, sources.has(leg.jid) ? { ...decisions, following: 'asked' } : decisions);
-        this.#send(this.#jidOf(actor), leg.jid, step.send);
+        this.#send(actor, leg.jid, step.send);
         accepted ||= step.event === 'accepted';
         sentAny ||= step.send.length > 0;
         if (differs(step.wire, leg)) changed.push({ ...leg, ...step.wire });
@@ -238,8 +239,25 @@ export class Presence {
     return componentJidOf(actor, this.ctx.config.domain);
   }
 
-  #send(ownJid: string, to: string, what: readonly Sent[]): void {
-    for (const one of what) this.parts.transport.send(encodeSent(ownJid, to, one));
+  #send(actor: Actor, to: string, what: readonly Sent[]): void {
+    for (const one of what) this.parts.transport.send(encodeSent(this.#jidOf(actor), to, one, actor.profile.avatar));
+  }
+
+  /** In the name of whoever was addressed, as if there were nobody. */
+  #refuse(to: Jid, from: Jid): void {
+    this.parts.transport.send(encodeSent(to.bare, from.bare, 'unsubscribed'));
+  }
+
+  /** Another picture, or none: presence says so to everybody who sees any of ours. */
+  async pictureChanged(actorId: number): Promise<void> {
+    const { ctx, parts } = this;
+    const actor = await findActor(ctx.store, actorId);
+    if (!actor?.isLocal) return;
+    for (const leg of await legsOfActor(ctx.store, actorId)) {
+      this.#send(actor, leg.jid, presenceFor(leg));
+      if (parts.transport.crowded) await parts.transport.roomy();
+    }
+    await parts.transport.barrier();
   }
 
   // ── after a reconnect ──
@@ -263,9 +281,9 @@ export class Presence {
       for (const leg of legs) {
         const actor = actors.get(leg.actorId);
         if (!actor) continue;
-        this.#send(this.#jidOf(actor), leg.jid, presenceFor(leg));
+        this.#send(actor, leg.jid, presenceFor(leg));
         // The answer may have been lost while we were away; who has given it gives it again (RFC 6121 §3.1.3).
-        if (leg.outbound === 'asked') this.#send(this.#jidOf(actor), leg.jid, ['subscribe']);
+        if (leg.outbound === 'asked') this.#send(actor, leg.jid, ['subscribe']);
         if (leg.outbound !== 'on') continue;
         warmUp.probed(actor.username, leg.jid);
         transport.send(xml('presence', { type: 'probe', from: this.#jidOf(actor), to: leg.jid }));
@@ -311,11 +329,11 @@ const pairKey = (actorId: number, personId: number): string => `${actorId}/${per
 
 const bareOf = (jid: string): Jid => ({ local: jid.slice(0, Math.max(0, jid.indexOf('@'))), domain: hostOf(jid), resource: '', bare: jid, full: jid });
 
-function encodeSent(ownJid: string, to: string, what: Sent): Element {
+function encodeSent(ownJid: string, to: string, what: Sent, photo: string | null = null): Element {
   switch (what) {
     case 'social':
     case 'pep':
-      return ownPresence(ownJid, what, to);
+      return ownPresence(ownJid, what, to, photo);
     case '-social':
     case '-pep':
       return xml('presence', { type: 'unavailable', from: `${ownJid}/${what.slice(1)}`, to });

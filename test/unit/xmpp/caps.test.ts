@@ -28,7 +28,7 @@ test('a feature twice is no caps at all', () => {
 test.each(['social', 'pep'] as OwnResource[])('our presence as %s bears the hash of what its disco#info lists', (resource) => {
   const ver = verification({ identities: [CLIENT_IDENTITY], features: [...RESOURCE_FEATURES[resource]], forms: [] });
   expect(ownCapsNode(resource)).toMatch(new RegExp(`#${ver!.replace(/[+/]/g, '\\$&')}$`));
-  expect(ownPresence('alice@social.test', resource, 'bob@chat.test').getChild('c')!.attrs.ver).toBe(ver);
+  expect(ownPresence('alice@social.test', resource, 'bob@chat.test', null).getChild('c')!.attrs.ver).toBe(ver);
   expect(RESOURCE_FEATURES[resource].includes(`${MICROBLOG}+notify`)).toBe(resource === 'pep');
 });
 

@@ -1,12 +1,15 @@
 // XEP-0084 User Avatar, XEP-0054, XEP-0292: the picture of someone of ours as XMPP clients set and read it.
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
+import { changeProfile } from '../../../src/services/profiles.js';
+import { removePicture, setPicture } from '../../../src/services/media.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
 
 let stage: Stage;
+let alice: Awaited<ReturnType<Stage['account']>>;
 beforeEach(async () => {
   stage = await openStage();
-  await stage.account('alice');
+  alice = await stage.account('alice');
 });
 afterEach(() => stage.close());
 
@@ -35,4 +38,34 @@ test('what its owner publishes from a chat app is read by everyone, by its own h
   await stage.receive(publish(METADATA, `<metadata xmlns='${METADATA}'/>`));
   expect(await items(DATA)).toEqual([]);
   expect((await items(METADATA))[0]!.getChild('metadata')!.getChildElements()).toEqual([]);
+});
+
+describe('presence (XEP-0153)', () => {
+  const red = () => sharp({ create: { width: 90, height: 60, channels: 3, background: '#c33' } }).png().toBuffer();
+  const photos = (sent: { is(name: string): boolean; attrs: Record<string, string | undefined>; getChild(name: string, xmlns: string): { getChildText(name: string): string | null } | undefined }[]) =>
+    sent.filter((stanza) => stanza.is('presence') && stanza.attrs.type === undefined).map((stanza) => `${stanza.attrs.from} ${stanza.attrs.to} ${stanza.getChild('x', 'vcard-temp:x:update')!.getChildText('photo')}`);
+
+  test('says whether there is a picture and which, to those who follow and again when it is another', async () => {
+    const followed = await stage.receive(`<presence type='subscribe' from='bob@far.test' to='alice@social.test'/>`);
+    expect(photos(followed)).toEqual(['alice@social.test/social bob@far.test ']);
+
+    await setPicture(stage.ctx, alice, 'avatar', await red());
+    await stage.runJobs();
+    const [vcard] = (await stage.receive(iq('bob@far.test/x', 'get', `<vCard xmlns='vcard-temp'/>`))).slice(-1);
+    const hash = createHash('sha1').update(Buffer.from(vcard!.getChild('vCard')!.getChild('PHOTO')!.getChildText('BINVAL')!, 'base64')).digest('hex');
+    expect(photos(await stage.receive(`<presence type='probe' from='bob@far.test' to='alice@social.test'/>`))).toEqual([`alice@social.test/social bob@far.test ${hash}`]);
+
+    await removePicture(stage.ctx, alice, 'avatar');
+    await stage.runJobs();
+    expect(photos(stage.take())).toEqual(['alice@social.test/social bob@far.test ']);
+  });
+
+  test('is not sent again for anything else, nor to strangers', async () => {
+    await stage.receive(`<presence type='subscribe' from='bob@far.test' to='alice@social.test'/>`);
+    await changeProfile(stage.ctx, alice, { displayName: 'Alice M.' });
+    await setPicture(stage.ctx, alice, 'banner', await red());
+    await stage.runJobs();
+    expect(photos(stage.take())).toEqual([]);
+    expect(photos(await stage.receive(`<presence type='probe' from='eve@far.test' to='alice@social.test'/>`))).toEqual([]);
+  });
 });
