@@ -5,6 +5,7 @@ import { DomainError } from '../domain/errors.js';
 import type { Context } from '../services/context.js';
 import { takeLimits } from '../services/limits.js';
 import { actorByJid, findPerson, type Viewer } from '../services/stream.js';
+import { findAccountByUsername } from '../store/accounts.js';
 import { upsertRemoteActor } from '../store/actors.js';
 import { findRelationship } from '../store/relationships.js';
 import type { Jid } from './addresses.js';
@@ -51,11 +52,13 @@ export async function meet(ctx: Context, to: Jid, from: Jid): Promise<{ target: 
 
 /**
  * The person behind a JID with a local part, made when not yet known: each chat server may make so many people known in an hour.
- * @throws DomainError too-many
+ * @throws DomainError too-many, forbidden: the address of an account of ours that is not active
  */
 export async function notePerson(ctx: Context, { local, domain, bare }: Jid): Promise<Actor> {
   const known = await actorByJid(ctx, bare);
   if (known) return known;
+  // Whoever is suspended does not go on as a stranger.
+  if (domain === ctx.config.chatDomain && (await findAccountByUsername(ctx.store, local))) throw new DomainError('forbidden', 'This account cannot be used.');
   await takeLimits(ctx, { 'strangers-host': domain });
   return ctx.store.transaction((tx) => upsertRemoteActor(tx, { username: local, domain, address: { protocol: 'xmpp', value: bare } }));
 }
