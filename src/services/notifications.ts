@@ -24,8 +24,9 @@ export interface NotificationView {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Floods (threats.md): what one person does in an hour, and what all do, beyond which nothing more is told. */
+/** Floods (threats.md): what one person does in an hour, what all of one other server do, and what all do, beyond which nothing more is told. */
 const MOST_BY_ONE = 30;
+const MOST_BY_HOST = 150;
 const MOST_OF_ALL = 300;
 /** They go after so long; and of one person's, the oldest beyond so many. */
 const KEPT_MS = 90 * DAY_MS;
@@ -62,7 +63,7 @@ export async function notify(ctx: Context, tx: Tx, news: News): Promise<void> {
   if (postGuid !== undefined && !(await findVisiblePost(tx, { actorId: ownerId }, postGuid))) return;
   const now = ctx.now();
   const recent = await countRecent(tx, ownerId, byId, now - HOUR_MS, MOST_OF_ALL);
-  if (recent.all >= MOST_OF_ALL || recent.byThem >= MOST_BY_ONE) return ctx.log.warn({ ownerId, byId, kind }, 'too many notifications: this one is dropped');
+  if (recent.all >= MOST_OF_ALL || recent.byHost >= MOST_BY_HOST || recent.byThem >= MOST_BY_ONE) return ctx.log.warn({ ownerId, byId, kind }, 'too many notifications: this one is dropped');
   const mail = mailOf(account, kind);
   const notification = await insertNotification(tx, {
     ...{ ownerId, kind, byId, postGuid: postGuid ?? null, commentGuid: commentGuid ?? null, key: keyOf(news, now) },

@@ -26,14 +26,15 @@ export async function wantsToHearOf(db: Db, ownerId: number, byId: number): Prom
   return rows.length === 0;
 }
 
-/** How many of the owner's latest `limit` notifications are younger than `since`: all, and by this person. */
-export async function countRecent(db: Db, ownerId: number, byId: number, since: number, limit: number): Promise<{ all: number; byThem: number }> {
-  const rows = await db.query<{ n: number; mine: number | null }>(
-    `select count(*) as n, sum(case when l.by_id = ? then 1 else 0 end) as mine
-     from (select by_id, created_at from notifications where owner_id = ? order by id desc limit ?) l where l.created_at > ?`,
-    [byId, ownerId, limit, since],
+/** How many of the owner's latest `limit` notifications are younger than `since`: all, by this person, and by people of the same other server. */
+export async function countRecent(db: Db, ownerId: number, byId: number, since: number, limit: number): Promise<{ all: number; byThem: number; byHost: number }> {
+  const rows = await db.query<{ n: number; mine: number | null; host: number | null }>(
+    `select count(*) as n, sum(case when l.by_id = ? then 1 else 0 end) as mine,
+       sum(case when a.is_local = false and a.domain = (select domain from actors where id = ?) then 1 else 0 end) as host
+     from (select by_id, created_at from notifications where owner_id = ? order by id desc limit ?) l join actors a on a.id = l.by_id where l.created_at > ?`,
+    [byId, byId, ownerId, limit, since],
   );
-  return { all: Number(rows[0]!.n), byThem: Number(rows[0]!.mine ?? 0) };
+  return { all: Number(rows[0]!.n), byThem: Number(rows[0]!.mine ?? 0), byHost: Number(rows[0]!.host ?? 0) };
 }
 
 /** What may (still) be told to its owner: the viewer. Whatever was taken back, or is no longer theirs to see, is not. */

@@ -162,17 +162,21 @@ describeStores((makeStore) => {
     expect([await unread(), await unreadCount(ctx, alice.account)]).toEqual([[], 0]);
   });
 
-  test('a flood is stopped: what one person does, and what all do, in an hour', async () => {
+  test('a flood is stopped: what one person does, what one server’s people do, and what all do, in an hour', async () => {
     const [alice, bob] = (await people('alice', 'bob')) as [Person, Person];
-    const remotes = await Promise.all(Array.from({ length: 12 }, (_, n) => makeRemote(store, `flood${n}@evil${count}.example`)));
+    const remotes = await Promise.all(Array.from({ length: 12 }, (_, n) => makeRemote(store, `flood${n}@evil${count}-${n % 2}.example`)));
     const { guid } = await post(alice);
     const ring = (byId: number, n: number) => store.transaction((tx) => notify(ctx, tx, { ownerId: alice.actor.id, kind: 'comment', byId, postGuid: guid, commentGuid: `${byId}-${n}` }));
     const rows = async (byId?: number) =>
       (await store.query<{ n: number }>(`select count(*) as n from notifications where owner_id = ?${byId ? ' and by_id = ?' : ''}`, byId ? [alice.actor.id, byId] : [alice.actor.id]))[0]!.n;
     for (let n = 0; n < 35; n++) await ring(bob.actor.id, n);
     expect(await rows(bob.actor.id)).toBe(30);
-    for (const { id } of remotes) for (let n = 0; n < 25; n++) await ring(id, n);
-    expect(await rows()).toBe(300);
+    const ofHost = async (host: number) =>
+      (await store.query<{ n: number }>('select count(*) as n from notifications n join actors a on a.id = n.by_id where n.owner_id = ? and a.domain = ?', [alice.actor.id, `evil${count}-${host}.example`]))[0]!.n;
+    for (const { id } of remotes.filter((_, n) => n % 2 === 0)) for (let n = 0; n < 29; n++) await ring(id, n);
+    expect([await ofHost(0), await rows()]).toEqual([150, 180]);
+    for (const { id } of remotes.filter((_, n) => n % 2 === 1)) for (let n = 0; n < 25; n++) await ring(id, n);
+    expect([await ofHost(1), await rows()]).toEqual([120, 300]);
     ctx.pass(3_600_001);
     await ring(bob.actor.id, 99);
     expect(await rows(bob.actor.id)).toBe(31);

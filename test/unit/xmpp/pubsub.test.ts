@@ -326,6 +326,17 @@ describe('reading', () => {
     expect((await page('<max>9999999999</max>')).ids).toEqual(newest());
   });
 
+  test('nobody gets more than a hundred at once, whatever is asked for', async () => {
+    for (let i = 8; i <= 103; i++) await publishPost(stage.ctx, alice, { text: `post ${i}` });
+    const mostOf = (most: string) => pubsub('get', ALICE, `<items node='${MICROBLOG}' max_items='${most}'/>`);
+    for (const iq of [items(ALICE, { set: '<max>9999999999</max>' }), mostOf('9999999999'), mostOf('max')]) {
+      const answer = await ask(STRANGER, iq);
+      expect([idsOf(answer).length, pageOf(answer).count]).toEqual([100, 103]);
+    }
+    for (const most of ['0', '-1', '9223372036854775808', '1e3', '1 or 1=1']) expect(await refusal(STRANGER, mostOf(most))).toBe('modify bad-request');
+    expect(await refusal(STRANGER, items(ALICE, { ids: Array.from({ length: 101 }, () => guids[0]!) }))).toBe('modify not-acceptable');
+  });
+
   test('a post that was deleted is a place to page from, and is not there itself', async () => {
     await deletePost(stage.ctx, alice, guids[3]!);
     expect((await page(`<max>2</max><after>${guids[3]}</after>`)).ids).toEqual([guids[2], guids[1]]);
