@@ -115,6 +115,17 @@ export async function takeLimits(ctx: Context, keys: Keys): Promise<() => Promis
   return giveBack;
 }
 
+/** Counts one try like `takeLimits`. @returns false: one of them is used up, and none is counted */
+export async function tryLimits(ctx: Context, keys: Keys): Promise<boolean> {
+  try {
+    await takeLimits(ctx, keys);
+    return true;
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'too-many') return false;
+    throw error;
+  }
+}
+
 /** Is one of these limits used up? Counts nothing. */
 export async function isLimited(ctx: Context, keys: Keys): Promise<boolean> {
   if (!ctx.config.rateLimits) return false;

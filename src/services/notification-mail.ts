@@ -9,7 +9,7 @@ import { findAccount, findAccountByActor } from '../store/accounts.js';
 import { addJobs } from '../store/jobs.js';
 import { findUnread, ownersToMail, putBackForDigest, takeUnmailed } from '../store/notifications.js';
 import type { Context } from './context.js';
-import { takeLimits } from './limits.js';
+import { tryLimits } from './limits.js';
 import { postMail, renderWords } from './mail.js';
 import { notificationMailText, SENTENCES } from './mail-texts.js';
 import { mailOf, type NotificationView, setNotificationMail, viewsOf } from './notifications.js';
@@ -51,7 +51,7 @@ export async function sendNotificationMail(ctx: Context, job: JobPayloads['notif
   if (account?.state !== 'active' || account.email === '') return;
   const unread = (await findUnread(ctx.store, account.actorId, job.ids)).filter(({ kind }) => mailOf(account, kind) !== 'off');
   if (unread.length === 0) return;
-  if (!job.isDigest && !(await mayMail(ctx, account))) return ctx.store.transaction((tx) => putBackForDigest(tx, job.ids));
+  if (!job.isDigest && !(await tryLimits(ctx, { 'notification-mail': String(account.id) }))) return ctx.store.transaction((tx) => putBackForDigest(tx, job.ids));
   const views = await viewsOf(ctx, account.actorId, unread);
   const scope = job.isDigest ? 'all' : unread[0]!.kind;
   const { domain: site, publicUrl } = ctx.config;
@@ -67,16 +67,6 @@ export async function sendNotificationMail(ctx: Context, job: JobPayloads['notif
     // RFC 8058 §3.1: a POST to this link, without a cookie or a further question, ends these mails.
     headers: { 'List-Unsubscribe': `<${link}>`, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' },
   });
-}
-
-async function mayMail(ctx: Context, account: Account): Promise<boolean> {
-  try {
-    await takeLimits(ctx, { 'notification-mail': String(account.id) });
-    return true;
-  } catch (error) {
-    if (error instanceof DomainError && error.code === 'too-many') return false;
-    throw error;
-  }
 }
 
 /** A line of a mail: a stranger's words in it are one line, and no link. */

@@ -59,7 +59,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
     };
     await insertPost(tx, { ...post, once: draft.once ?? null });
     await setTags(tx, guid, post.tags);
-    await record(ctx, tx, 'post', post, destinations);
+    await recordPost(ctx, tx, 'post', post, destinations);
     await notifyMentioned(ctx, tx, { handles: mentions, byId: post.authorId, postGuid: guid });
     return post;
   });
@@ -81,7 +81,7 @@ export async function editPost(ctx: Context, account: Account, guid: Guid, text:
     const edited: Post = { ...post, ...written, editedAt: ctx.now() };
     await updatePost(tx, guid, { ...written, editedAt: edited.editedAt });
     await setTags(tx, guid, edited.tags);
-    await record(ctx, tx, 'update', edited, destinations);
+    await recordPost(ctx, tx, 'update', edited, destinations);
     const added = mentions.filter((handle) => !before.mentions.includes(handle));
     await notifyMentioned(ctx, tx, { handles: added, byId: post.authorId, postGuid: guid });
     return edited;
@@ -97,7 +97,7 @@ export async function deletePost(ctx: Context, account: Account, guid: Guid): Pr
   await ctx.store.transaction(async (tx) => {
     const post = await requireOwnPost(tx, account, guid);
     await endPost(ctx, tx, post);
-    await record(ctx, tx, 'delete', post, destinations);
+    await recordPost(ctx, tx, 'delete', post, destinations);
   });
 }
 
@@ -116,8 +116,8 @@ async function requireOwnPost(tx: Tx, account: Account, guid: Guid): Promise<Pos
   throw new DomainError('not-found', 'There is no such post.');
 }
 
-/** Notes what was done and leaves what carries it. */
-async function record(ctx: Context, tx: Tx, verb: Verb, post: Post, destinations: Destinations): Promise<void> {
+/** Notes what was done with a post, leaves what carries it, and tells open pages. */
+export async function recordPost(ctx: Context, tx: Tx, verb: Verb, post: Post, destinations: Destinations): Promise<void> {
   const now = ctx.now();
   const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, commentGuid: null, publishedAt: now };
   await insertActivity(tx, activity);

@@ -3,14 +3,13 @@ import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
-import type { Tx } from '../store/database.js';
-import { insertActivity } from '../store/ledger.js';
 import { markReadOf } from '../store/notifications.js';
 import { findOwnPost, findReshare, insertPost } from '../store/posts.js';
 import type { Context } from './context.js';
-import { findDestinations, leaveToDistribute } from './deliveries.js';
+import { findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
 import { notify } from './notifications.js';
+import { recordPost } from './publish.js';
 import { endPost, orAgain, requireThread } from './threads.js';
 
 /**
@@ -36,7 +35,7 @@ export async function resharePost(ctx: Context, account: Account, postGuid: Guid
         ...{ title: '', markdown: '', html: '', language: '', tags: [], audience: { to: 'public' }, createdAt: now, editedAt: null, deletedAt: null },
       };
       await insertPost(tx, { ...post, once: onceOf(current.guid) });
-      await record(ctx, tx, 'post', post, destinations);
+      await recordPost(ctx, tx, 'post', post, destinations);
       await notify(ctx, tx, { ownerId: current.authorId, kind: 'reshare', byId: account.actorId, postGuid: current.guid });
       return post;
     }),
@@ -64,14 +63,6 @@ export async function unresharePost(ctx: Context, account: Account, postGuid: Gu
     if (!post) throw new DomainError('not-found', 'You have not reshared this post.');
     await endPost(ctx, tx, post);
     if (post.reshareOf !== null) await markReadOf(tx, { kind: 'reshare', byId: account.actorId, postGuid: post.reshareOf }, ctx.now());
-    await record(ctx, tx, 'delete', post, destinations);
+    await recordPost(ctx, tx, 'delete', post, destinations);
   });
-}
-
-async function record(ctx: Context, tx: Tx, verb: 'post' | 'delete', post: Post, destinations: Awaited<ReturnType<typeof findDestinations>>): Promise<void> {
-  const now = ctx.now();
-  const activity = { id: newGuid(now), actorId: post.authorId, verb, postGuid: post.guid, commentGuid: null, publishedAt: now };
-  await insertActivity(tx, activity);
-  await leaveToDistribute(ctx, tx, activity, destinations);
-  tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
 }

@@ -10,7 +10,7 @@ import { type DecodedComment, decodeComment } from '../formats/comment-entry.js'
 import { commentedItem } from '../formats/namespaces.js';
 import { receiveComment, receiveCommentEnd, receiveCommentsEnd } from '../services/comments.js';
 import type { Context } from '../services/context.js';
-import { type Keys, takeLimits } from '../services/limits.js';
+import { tryLimits } from '../services/limits.js';
 import { receiveLike, receiveLikesEnd, receiveUnlike } from '../services/reactions.js';
 import { writerKeys } from '../services/threads.js';
 import { findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
@@ -83,7 +83,7 @@ export class RemoteComments implements NodeReader {
     const author = entry && (await this.#publisher(tx, event, item.publisher));
     if (!entry || !author) return;
     // What we ask for is bounded already; what is shed of a flood is found when somebody opens the post.
-    if (!isAnswer && !(await isWithin(ctx, writerKeys(author, entry.isLike ? 'like' : 'comment')))) return;
+    if (!isAnswer && !(await tryLimits(ctx, writerKeys(author, entry.isLike ? 'like' : 'comment')))) return;
     const createdAt = entry.published ?? entry.updated ?? at;
     if (entry.isLike) return receiveLike(ctx, tx, post, author, item.id, createdAt);
     // Whoever published an item first keeps it: another's under the same id (an open node on Prosody lets that happen) is one more comment.
@@ -116,7 +116,7 @@ export class RemoteComments implements NodeReader {
     if (jid.domain === this.ctx.config.chatDomain && (await findLocalActor(tx, jid.local))) return null;
     const known = await findActorByAddress(tx, 'xmpp', jid.bare);
     if (known) return known.isLocal ? null : known;
-    if (!(await isWithin(this.ctx, { 'strangers-host': hostOf(service) }))) return null;
+    if (!(await tryLimits(this.ctx, { 'strangers-host': hostOf(service) }))) return null;
     return upsertRemoteActor(tx, { username: jid.local, domain: jid.domain, address: { protocol: 'xmpp', value: jid.bare } });
   }
 
@@ -199,16 +199,6 @@ export class RemoteComments implements NodeReader {
 
 /** What a service says of a node that it does not have. */
 const GONE = new Set(['item-not-found', 'gone']);
-
-async function isWithin(ctx: Context, keys: Keys): Promise<boolean> {
-  try {
-    await takeLimits(ctx, keys);
-    return true;
-  } catch (error) {
-    if (error instanceof DomainError && error.code === 'too-many') return false;
-    throw error;
-  }
-}
 
 /** The id here of an item that somebody else has written over. */
 const claimed = (itemId: string, jid: string): string => `${itemId} by ${jid}`;
