@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { commentOn } from '../../../src/services/comments.js';
 import { resharePost } from '../../../src/services/reshares.js';
+import { newGuid } from '../../../src/domain/guid.js';
 import { findActor, findLocalActor } from '../../../src/store/actors.js';
+import { addDeliveries, insertActivity } from '../../../src/store/ledger.js';
 import { insertNotification } from '../../../src/store/notifications.js';
 import { insertLike } from '../../../src/store/reactions.js';
 import { saveRelationship } from '../../../src/store/relationships.js';
@@ -51,6 +53,8 @@ const PUBLIC_PATHS: Record<string, Shows> = {
 const OWN_PATHS: Record<string, Shows> = {
   '/posts/:guid/edit': shows(({ guid }) => `/posts/${guid}/edit`),
   '/posts/:guid/delete': shows(({ guid }) => `/posts/${guid}/delete`),
+  // It says nothing of the post but where it is.
+  '/posts/:guid/deliveries': async (browser, { guid }) => (await browser.get(`/posts/${guid}/deliveries`)).text.includes(`server-of-${guid}.example`),
   '/comments/:guid/edit': async (browser, post) => (await browser.get(`/comments/${comments.get(post.guid)}/edit`)).text.includes(commentTexts.get(post.guid)!),
   '/comments/:guid/delete': async (browser, post) => (await browser.get(`/comments/${comments.get(post.guid)}/delete`)).text.includes(commentTexts.get(post.guid)!),
 };
@@ -60,7 +64,7 @@ const OWN_PATHS: Record<string, Shows> = {
  */
 const OTHER_PATHS = (
   '/ /u/:name/inbox /people/:address /people /notifications/:id /settings/notifications /settings/addresses /media/:id /unsubscribe/:token /help/keys /welcome /contacts /contacts/:id /aspects /aspects/:id /aspects/:id/remove /events /login /password/forgot /password/reset/:token /settings /settings/profile /settings/account /settings/email/:token ' +
-  '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt'
+  '/settings/app-passwords /signup /signup/sent /confirm/:token /about /about/privacy /help /healthz /readyz /favicon.ico /robots.txt /admin/queue /admin/queue/drop'
 ).split(' ');
 
 let site: Site;
@@ -91,6 +95,9 @@ beforeAll(async () => {
   await site.ctx.store.transaction(async (tx) => {
     for (const post of Object.values(posts)) {
       await setTags(tx, post.guid, ['matrix']);
+      const id = newGuid(site.ctx.now());
+      await insertActivity(tx, { id, actorId: people.author!, verb: 'post', postGuid: post.guid, commentGuid: null, publishedAt: 1 });
+      await addDeliveries(tx, id, 'xmpp', [`server-of-${post.guid}.example`], 1);
       // As if all of them had seen it once: liked it, and been told of it.
       for (const actorId of Object.values(people)) {
         await insertLike(tx, { postGuid: post.guid, actorId, itemId: null, createdAt: site.ctx.now() });
