@@ -24,7 +24,7 @@ const noBlockSql = (person: string, viewerSql: string): string =>
 /**
  * May the viewer see anything of this person at all? Not if one has blocked the other, nor if the account is not active. The half of the check
  * that is the same for all posts of an author; and all of it, beside that of the post, for what others put under a post.
- * @param person an expression for an actor's id
+ * @param person an expression for an actor's id, never null
  * @param viewerSql VIEWER, in SQL that begins with WITH_VIEWER; or a column; null = anonymous
  */
 export const personVisibleSql = (person: string, viewerSql: string): string => `(

@@ -55,6 +55,13 @@ describeStores(
       expect(await store.manager.find(ActorSchema)).toMatchObject([{ username: 'alice', isLocal: true, displayName: '' }]);
     });
 
+    test('a statement whose plan is kept answers for each value, with what is there now', async () => {
+      const there = async (username: string) => (await store.query('select 1 from actors where username = ?', [username], { keepPlan: true })).length;
+      for (let round = 0; round < 10; round++) expect(await there('alice')).toBe(0);
+      await store.transaction(insert('alice'));
+      expect(await Promise.all(['alice', 'bob', 'alice'].map(there))).toEqual([1, 0, 1]);
+    });
+
     test('the entity manager of a transaction writes in it', async () => {
       const actor = { isLocal: false, username: 'bob', domain: 'example.org', displayName: 'Bob', summary: '' };
       await expect(
@@ -260,6 +267,19 @@ describe('on PostgreSQL', () => {
     });
     expect(runs).toBe(2);
     expect(await names(store)).toEqual(['alice']);
+  });
+
+  test('a plan is kept for a bounded number of statements, and on a new connection when the old one is lost', async () => {
+    const one = await openStore(url, silentLog, { poolSize: 1 });
+    const kept = async () => (await one.query<{ statement: string }>('select statement from pg_prepared_statements')).map(({ statement }) => statement);
+    for (let n = 0; n < 100; n++) expect(await one.query(`select ${n} + cast(? as integer) as sum`, [1], { keepPlan: true })).toEqual([{ sum: n + 1 }]);
+    const before = await kept();
+    expect(before).toContain('select 0 + cast($1 as integer) as sum');
+    expect(before.length).toBeLessThan(100);
+    await killOthers('diaspora-x');
+    expect(await one.query('select 0 + cast(? as integer) as sum', [1], { keepPlan: true })).toEqual([{ sum: 1 }]);
+    expect(await kept()).toEqual(['select 0 + cast($1 as integer) as sum']);
+    await one.close();
   });
 
   test('two that lock the same rows in opposite order both get through', async () => {
