@@ -4,11 +4,12 @@ import type { HostPort } from '../config.js';
 
 /**
  * Answers HTTP at an address.
+ * @param app or a server that listens to nothing yet
  * @param key the configuration key that names it
  * @throws Error with a sentence for the operator when the address cannot be had
  */
-export async function listen(app: RequestListener, at: HostPort, key: string): Promise<{ url: string; stop: () => Promise<void> }> {
-  const server = createServer(app);
+export async function listen(app: RequestListener | Server, at: HostPort, key: string): Promise<{ url: string; stop: () => Promise<void> }> {
+  const server = typeof app === 'function' ? createServer(app) : app;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'another program listens there already' : error.code === 'EACCES' ? 'this user may not use that port' : error.message;

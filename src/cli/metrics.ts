@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import path from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Answered } from '../auth/questions.js';
 import { type AnyFamily, CONTENT_TYPE, bounces, Counter, deliveries, eventSeconds, Gauge, Histogram, renderMetrics } from '../metrics.js';
 import type { Context } from '../services/context.js';
 import { type QueueCount, queueCounts } from '../store/jobs.js';
@@ -46,26 +47,12 @@ export function measurePages(app: RequestListener): RequestListener {
   };
 }
 
-/** The endpoint for chat servers, measured. Its answer to check_password is the one word `true` or `false`. */
-export function measureChatLogins(endpoint: RequestListener): RequestListener {
-  return (request, response) => {
-    const from = performance.now();
-    const operation = /^\/auth\/(check_password|user_exists)\/?(\?|$)/.exec(request.url ?? '')?.[1] ?? 'other';
-    let answer: unknown;
-    const end = response.end;
-    response.end = ((...args: Parameters<typeof end>) => {
-      answer = args[0];
-      return end.apply(response, args);
-    }) as typeof end;
-    response.once('close', () => {
-      if (operation === 'other') return; // others wait for news on purpose, or are mistaken
-      authSeconds.observe({ operation }, (performance.now() - from) / 1000);
-      const result = response.statusCode !== 200 ? 'refused' : answer === 'true' ? 'right' : 'wrong';
-      if (operation === 'check_password') logins.add({ by: 'chat', result });
-    });
-    endpoint(request, response);
-  };
-}
+/** An answer to a chat server, measured. */
+export const countAnswer: Answered = (operation, { status, text }, tookMs) => {
+  authSeconds.observe({ operation }, tookMs / 1000);
+  const result = status !== 200 ? 'refused' : text === 'true' ? 'right' : 'wrong';
+  if (operation === 'check_password') logins.add({ by: 'chat', result });
+};
 
 function queueFamilies(counts: QueueCount[]): AnyFamily[] {
   const jobs = new Gauge('dx_queue_jobs', 'Jobs by state; failed ones are those given up.', ['queue', 'kind', 'state']);

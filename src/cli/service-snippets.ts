@@ -59,6 +59,8 @@ TimeoutStartSec=15min
 TimeoutStopSec=20
 UMask=0077
 LimitNOFILE=65536
+# When everybody logs in at once, the chat server wants all cores: who writes a post shall not wait for that.
+Nice=-5
 
 NoNewPrivileges=true
 ProtectSystem=strict

@@ -220,7 +220,7 @@ export async function authenticate(ctx: Context, login: string, password: string
     ...(isFriend ? {} : { 'login-overall': 'all', 'login-address': from, 'login-account': key }),
     'login-pair': `${from} ${key}`,
   }).catch(async (error) => {
-    if (await isLimited(ctx, { 'login-account': key })) void tellOfGuessing(ctx, account, 'web');
+    if (await isLimited(ctx, { 'login-account': key })) void tellOfGuessing(ctx, account?.id ?? null, 'web');
     throw error;
   });
   let right: boolean;

@@ -3,7 +3,8 @@
 import { randomInt } from 'node:crypto';
 import { type Account, type AppPassword, isUsername } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
-import { findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
+import { findAccountByUsername } from '../store/accounts.js';
+import { type Credentials, findAppPasswordBySelector, findCredentials, insertAppPassword, listAppPasswords as listRows, updateAppPassword } from '../store/app-passwords.js';
 import type { Store, Tx } from '../store/database.js';
 import { noteChatChange, noteLetIn } from './chat-sessions.js';
 import type { Context } from './context.js';
@@ -31,12 +32,16 @@ const random = (length: number): string => Array.from({ length }, () => ALPHABET
  */
 export function parseAppPassword(text: string): { selector: string; secret: string } | null {
   if (text.length > MAX_INPUT) return null;
-  const canonical = text
-    .normalize('NFKC')
-    .toLowerCase()
-    // Phones turn hyphens into dashes and add blanks that cannot be seen (\p{Cf}: zero-width ones, the soft hyphen).
-    .replace(/[\s\p{Pd}\p{Cf}\u2212]/gu, '');
-  if (!CANONICAL.test(canonical)) return null;
+  // As it is shown, which is how most apps keep it; the rest costs more.
+  let canonical = text.replaceAll('-', '');
+  if (!CANONICAL.test(canonical)) {
+    canonical = text
+      .normalize('NFKC')
+      .toLowerCase()
+      // Phones turn hyphens into dashes and add blanks that cannot be seen (\p{Cf}: zero-width ones, the soft hyphen).
+      .replace(/[\s\p{Pd}\p{Cf}\u2212]/gu, '');
+    if (!CANONICAL.test(canonical)) return null;
+  }
   return { selector: canonical.slice(0, SELECTOR_LENGTH), secret: canonical.slice(SELECTOR_LENGTH) };
 }
 
@@ -114,20 +119,14 @@ export const forgetVerified = (): void => known.clear();
 
 /**
  * Is this the app password of that account? Account and password are read from the database at each check; only bcrypt may be spared.
- * An unknown name, an unknown password and a revoked one cost the same. Too many wrong ones: null without looking, which never meets a password
+ * An unknown name, an unknown password and a revoked one cost the same. Too many wrong ones: no without looking, which never meets a password
  * that was right within the hour, nor one whose selector is known: a stranger cannot lock the owner out.
  * @param username without a domain
  * @param usedBy what is noted as its last use
  * @param signal aborted when nobody waits for the answer any more; asked for only when there is something to wait for
  * @throws DomainError unavailable when too many wait; the signal's reason
  */
-export async function checkAppPassword(
-  ctx: Context,
-  username: string,
-  password: string,
-  usedBy: 'chat' | 'api',
-  signal?: () => AbortSignal,
-): Promise<Account | null> {
+export async function isAppPassword(ctx: Context, username: string, password: string, usedBy: 'chat' | 'api', signal?: () => AbortSignal): Promise<boolean> {
   const name = username.toLowerCase();
   const parsed = parseAppPassword(password);
   const print = parsed && known.fingerprint(parsed.selector + parsed.secret);
@@ -145,31 +144,38 @@ export async function checkAppPassword(
     if (await isLimited(ctx, keys)) {
       ctx.log.warn({ username: name, usedBy }, 'too many wrong app passwords: not looked at');
       // Not when it is the limit over all accounts, and without waiting: the answer takes as long for a name that nobody has.
-      if (await isLimited(ctx, usable ? keys : { 'app-password-account': name })) void tellOfGuessing(ctx, account, 'chat');
-      return null;
+      if (await isLimited(ctx, usable ? keys : { 'app-password-account': name })) void tellOfGuessing(ctx, account?.id ?? null, 'chat');
+      return false;
     }
     if (!(await verifyPassword('app', parsed?.secret ?? '', usable?.hash ?? null, signal?.())) || !usable || !print) {
       await countFailure(ctx, keys);
-      return null;
+      return false;
     }
     await note?.();
     // bcrypt may have waited in its queue: what was revoked meanwhile must not get in.
     const now = await find();
-    if (!isUsable(now.account, now.row) || now.row!.id !== usable.id) return null;
+    if (!isUsable(now.account, now.row) || now.row!.id !== usable.id) return false;
   }
   known.addInUse(print, usable.hash, ctx.now());
   noteUse(ctx, usable, usedBy);
-  return account;
+  return true;
 }
 
-const isUsable = (account: Account | null, row: AppPassword | null): boolean =>
+/** The same. @returns the account that it opens, or null */
+export async function checkAppPassword(ctx: Context, username: string, password: string, usedBy: 'chat' | 'api'): Promise<Account | null> {
+  if (!(await isAppPassword(ctx, username, password, usedBy))) return null;
+  const account = await findAccountByUsername(ctx.store, username.toLowerCase());
+  return account?.state === 'active' ? account : null;
+}
+
+const isUsable = (account: Credentials['account'], row: Credentials['row']): boolean =>
   account !== null && row !== null && row.accountId === account.id && account.state === 'active' && row.revokedAt === null;
 
 // The day of the last use is written a moment later and for many at once: a storm of log-ins shall not wait for the disk.
 const uses = new WeakMap<Store, { waiting: Map<number, Partial<AppPassword>>; timer: NodeJS.Timeout | null }>();
 const WRITE_AFTER_MS = 250;
 
-function noteUse(ctx: Context, row: AppPassword, usedBy: 'chat' | 'api'): void {
+function noteUse(ctx: Context, row: Pick<AppPassword, 'id' | 'lastUsedDay'>, usedBy: 'chat' | 'api'): void {
   const day = Math.floor(ctx.now() / DAY_MS) * DAY_MS;
   if (row.lastUsedDay === day) return;
   let state = uses.get(ctx.store);

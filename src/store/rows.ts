@@ -33,18 +33,6 @@ export function table<T extends object>(schema: EntitySchema<T>) {
     };
   }
 
-  /** A row of SQL as the domain's value. */
-  const read = (row: Record<string, unknown>): T => readNamed(row, '');
-
-  function readNamed(row: Record<string, unknown>, prefix: string): T {
-    const value = {} as Record<string, unknown>;
-    for (const { property, column, type } of fields) {
-      const raw = row[prefix + column];
-      value[property] = type === 'boolean' ? Boolean(raw) : type === 'simple-json' ? JSON.parse(raw as string) : raw;
-    }
-    return value as T;
-  }
-
   /**
    * Reads a row of SQL as the domain's value, but for some properties. Not by `({ once, ...rest })`: V8 gives each such rest a hidden class of its own,
    * which lives until the next full collection and made every small one ten times as long.
@@ -60,16 +48,14 @@ export function table<T extends object>(schema: EntitySchema<T>) {
       return value as Omit<T, K>;
     };
   }
+  /** A row of SQL as the domain's value. */
+  const read = readWithout() as (row: Record<string, unknown>) => T;
 
   return {
     /** All columns, for a SELECT; with the table's alias before each when it is given. */
     columns: (alias?: string): string => (alias ? fields.map((field) => `${alias}.${field.column}`).join(', ') : list),
     read,
     readWithout,
-    /** All columns under names of their own, `alias_column`, where two tables of one SELECT have columns of the same name. */
-    columnsAs: (alias: string): string => fields.map(({ column }) => `${alias}.${column} as ${alias}_${column}`).join(', '),
-    /** What `columnsAs` selected; null where an outer join found no row. */
-    readAs: (row: Record<string, unknown>, alias: string): T | null => (row[`${alias}_id`] === null ? null : readNamed(row, `${alias}_`)),
     async select(db: Db, where: Partial<T>, tail = ''): Promise<T[]> {
       const { sql, params } = condition(where);
       return (await db.query(`select ${list} from ${tableName} where ${sql} ${tail}`, params)).map(read);

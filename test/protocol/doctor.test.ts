@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAuthEndpoint } from '../../src/auth/endpoint.js';
+import { createAuthServer } from '../../src/auth/endpoint.js';
 import { examine } from '../../src/cli/doctor.js';
 import { SNIPPETS } from '../../src/cli/snippets.js';
 import { probeComponent, probeLogin } from '../../src/cli/xmpp-probe.js';
@@ -55,7 +55,7 @@ describe('chat logins through Prosody', () => {
     });
     ctx.config.publicUrl = `http://127.0.0.1:${ctx.config.listen.port}`;
     ctx.config.databaseUrl = `sqlite:${path.join(ctx.config.stateDir, 'test.sqlite')}`;
-    endpoint = createServer(createAuthEndpoint(ctx));
+    endpoint = createAuthServer(ctx);
     await new Promise<void>((resolve) => endpoint.listen(ctx.config.authListen.port, ctx.config.authListen.host, resolve));
   });
   afterAll(async () => {

@@ -1,8 +1,8 @@
-import { createAuthEndpoint } from '../../auth/endpoint.js';
+import { createAuthServer } from '../../auth/endpoint.js';
 import { writeUses } from '../../services/app-passwords.js';
 import type { Context } from '../../services/context.js';
 import { listen } from '../listen.js';
-import { measureChatLogins } from '../metrics.js';
+import { countAnswer } from '../metrics.js';
 import { nothing, type Role } from './role.js';
 
 /**
@@ -12,7 +12,7 @@ import { nothing, type Role } from './role.js';
  */
 export async function startAuth(ctx: Context): Promise<Role> {
   const stopping = new AbortController();
-  const auth = ctx.config.chatDomain === '' ? null : await listen(measureChatLogins(createAuthEndpoint(ctx, stopping.signal)), ctx.config.authListen, 'DX_AUTH_LISTEN');
+  const auth = ctx.config.chatDomain === '' ? null : await listen(createAuthServer(ctx, { stopping: stopping.signal, answered: countAnswer }), ctx.config.authListen, 'DX_AUTH_LISTEN');
   return {
     ready: () => ({}),
     drain: nothing,

@@ -1,6 +1,6 @@
-import { createServer, request, type Server } from 'node:http';
+import { request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { createAuthEndpoint } from '../../../src/auth/endpoint.js';
+import { createAuthServer } from '../../../src/auth/endpoint.js';
 import type { Account } from '../../../src/domain/account.js';
 import { createAccount, signUp, suspendAccount } from '../../../src/services/accounts.js';
 import { createAppPassword, forgetVerified, revokeAppPassword } from '../../../src/services/app-passwords.js';
@@ -16,7 +16,7 @@ describe('the endpoint for chat servers', () => {
   let alice: Account;
   let password: string;
   const open = async (context: TestContext): Promise<[Server, string]> => {
-    const started = createServer(createAuthEndpoint(context));
+    const started = createAuthServer(context);
     await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve));
     return [started, `http://127.0.0.1:${(started.address() as AddressInfo).port}`];
   };
@@ -225,7 +225,7 @@ describe('the endpoint for chat servers', () => {
 
     test('when the service ends, those who wait are answered', async () => {
       const stopping = new AbortController();
-      const ending = createServer(createAuthEndpoint(ctx, stopping.signal));
+      const ending = createAuthServer(ctx, { stopping: stopping.signal });
       await new Promise<void>((resolve) => ending.listen(0, '127.0.0.1', resolve));
       const arrived = new Promise((resolve) => ending.once('request', resolve));
       const since = await cursorNow();

@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createAuthEndpoint } from '../../../src/auth/endpoint.js';
+import { createAuthServer } from '../../../src/auth/endpoint.js';
 import { type Check, examine, formatChecks } from '../../../src/cli/doctor.js';
 import { probeLogin } from '../../../src/cli/xmpp-probe.js';
 import type { Config } from '../../../src/config.js';
@@ -137,7 +137,7 @@ describe('dx doctor', () => {
   });
 
   test('auth endpoint: ours is good, one with another secret or another program is a failure', async () => {
-    const endpoint = await listen(createHttpServer(createAuthEndpoint(ctx)) as unknown as Server);
+    const endpoint = await listen(createAuthServer(ctx) as unknown as Server);
     const authListen = { host: '127.0.0.1', port: endpoint };
     expect(await checkOf('auth endpoint', { authListen })).toMatchObject({ state: 'ok' });
     expect(await checkOf('auth endpoint', { authListen, authSecret: 'another' })).toMatchObject({ state: 'fail', text: expect.stringContaining('secret') });

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
-import { createServer, request as httpRequest } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAuthEndpoint } from '../../../src/auth/endpoint.js';
+import { createAuthServer } from '../../../src/auth/endpoint.js';
 import { createAccount } from '../../../src/services/accounts.js';
 import { createAppPassword } from '../../../src/services/app-passwords.js';
 import { giveWay, goFirst, LONGEST_WAIT_MS } from '../../../src/services/precedence.js';
@@ -65,7 +65,7 @@ test('what goes first at one installation holds up no other in the same process'
 test('a login at the endpoint waits for what goes first, and whether an account exists is said at once', async () => {
   const { account } = await createAccount(ctx, { username: 'alice', email: 'alice@mail.test' });
   const { password } = await createAppPassword(ctx, account, 'Phone');
-  const server = createServer(createAuthEndpoint(ctx));
+  const server = createAuthServer(ctx);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const asks: string[] = [];
   const ask = (operation: string) =>

@@ -128,10 +128,14 @@ describeStores((makeStore) => {
 
     // Name and selector are looked for apart: whoever asks finds out whether they belong together.
     const other = (await someone()).account;
-    expect(await findCredentials(store, account.username, row.selector)).toEqual({ account, row: changed });
-    expect(await findCredentials(store, other.username, row.selector)).toEqual({ account: other, row: changed });
-    expect(await findCredentials(store, account.username, 'none')).toEqual({ account, row: null });
-    expect(await findCredentials(store, '-', row.selector)).toEqual({ account: null, row: changed });
+    const [name, password] = [
+      { id: account.id, state: account.state },
+      { id: stored.id, accountId: account.id, hash: 'h', lastUsedDay: T, revokedAt: T + 1 },
+    ];
+    expect(await findCredentials(store, account.username, row.selector)).toEqual({ account: name, row: password });
+    expect(await findCredentials(store, other.username, row.selector)).toEqual({ account: { id: other.id, state: other.state }, row: password });
+    expect(await findCredentials(store, account.username, 'none')).toEqual({ account: name, row: null });
+    expect(await findCredentials(store, '-', row.selector)).toEqual({ account: null, row: password });
     expect(await findCredentials(store, '-', '-')).toEqual({ account: null, row: null });
   });
 
