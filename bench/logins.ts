@@ -1,7 +1,8 @@
 // Chat logins of 1,000 accounts with app passwords through ejabberd and Prosody: made a moment ago, cold, again, after our restart, and beside posting.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
+import { readdirSync } from 'node:fs';
+import { constants, getPriority, setPriority } from 'node:os';
 import path from 'node:path';
 import bcrypt from 'bcrypt';
 import { freePort, type RunningServer } from '../test/support/servers/index.js';
@@ -52,7 +53,7 @@ export async function run([count = '1000', only]: string[]): Promise<void> {
     await ejabberd.destroy();
     await prosody.destroy();
   }
-  console.log(`${accounts} accounts; a login is TCP, stream, PLAIN, stream, bind; no TLS; all rounds together (slowest–quickest round), interleaved with the baseline's`);
+  console.log(`${accounts} accounts; a login is TCP, stream, PLAIN, stream, bind; no TLS; all rounds together (slowest–quickest round), interleaved with the baseline's; logins again: the median of the rounds' ratios (smallest–greatest)`);
   printTable(rows);
 }
 
@@ -139,18 +140,30 @@ async function measureCold(server: RunningServer, take: () => Login[]): Promise<
   ]);
 }
 
+/** So many logins at one domain, then at the other: garbage collection and whatever else slows the machine down for a second meets both. */
+const SLICE = 100;
+
 async function measureAgain(server: RunningServer, logins: Login[], atOnce: number): Promise<void> {
   const ours: number[] = [];
   const baseline: number[] = [];
   let bad = 0;
   for (let round = -1; round < AGAIN_ROUNDS; round++) {
-    const [yes, run] = [await logIn(server, YES, logins, atOnce), await logIn(server, CHAT, logins, atOnce)];
-    bad += failed(run) + failed(yes);
+    const wallMs: Record<string, number> = { [CHAT]: 0, [YES]: 0 };
+    for (let from = 0; from < logins.length; from += SLICE) {
+      const slice = logins.slice(from, from + SLICE);
+      for (const domain of (from / SLICE + round) % 2 === 0 ? [YES, CHAT] : [CHAT, YES]) {
+        const run = await logIn(server, domain, slice, atOnce);
+        bad += failed(run);
+        wallMs[domain]! += run.wallMs;
+      }
+    }
     if (round < 0) continue;
-    baseline.push(yes.perSecond);
-    ours.push(run.perSecond);
+    ours.push((logins.length / wallMs[CHAT]!) * 1000);
+    baseline.push((logins.length / wallMs[YES]!) * 1000);
   }
-  rows.push([`again within the hour, ${server.name}, ${atOnce} at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `nobody looks ${rate(baseline)}`, (overall(ours) / overall(baseline)).toFixed(2), '≥ 0.8']);
+  const ratios = ours.map((each, round) => each / baseline[round]!);
+  const ratio = `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
+  rows.push([`again within the hour, ${server.name}, ${atOnce} at once${bad ? `, ${bad} FAILED` : ''}`, rate(ours), `nobody looks ${rate(baseline)}`, ratio, '≥ 0.8']);
 }
 
 /** Everyone at the same moment, and nobody's password has been verified since the start. */
@@ -171,20 +184,35 @@ async function measureRestart(service: Service, server: RunningServer, logins: L
 const POSTS_A_ROUND = 150;
 const POSTS_PER_SECOND = 50;
 
+/** As the printed systemd unit does by Nice=. bcrypt's threads have put themselves below the others. */
+function prefer(service: Service): void {
+  for (const thread of readdirSync(`/proc/${service.process.pid}/task`).map(Number)) {
+    if (getPriority(thread) === 0) setPriority(thread, -5);
+  }
+}
+
 /** Posts on a fixed beat, in quiet rounds and in rounds in which everyone logs in for the first time. */
 async function measurePosting(service: Service, server: RunningServer, take: () => Login[]): Promise<void> {
   // In life clients run elsewhere: how long ours waits for a core shall not count.
   try {
     setPriority(process.pid, constants.priority.PRIORITY_HIGH);
   } catch {
-    console.log('Not root: what is measured beside a storm holds the wait of the measuring client for a core, too.');
+    throw new Error('Run this part as root: it sets the priorities of processes.');
   }
   const alice = await service.author('alice');
   const [follower] = take();
   const bob = await BulkClients.connect({ host: server.host, port: server.c2sPort, domain: CHAT, usernames: [follower!.username], password: follower!.password });
   await bob.each((jid) => `<iq type='set' id='sub' to='${alice.jid}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='${MB}' jid='${jid}'/></pubsub></iq>`, 'subscribed');
   let n = 0;
-  const postSome = async (accepted: number[], events: number[]) => {
+  interface Times {
+    /** Of each round. */
+    accepted: number[][];
+    events: number[][];
+  }
+  const times = (): Times => ({ accepted: [], events: [] });
+  const postSome = async (into: Times) => {
+    const accepted: number[] = [];
+    const events: number[] = [];
     const from = performance.now();
     for (let index = 0; index < POSTS_A_ROUND; index++) {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, from + index * (1000 / POSTS_PER_SECOND) - performance.now())));
@@ -193,29 +221,29 @@ async function measurePosting(service: Service, server: RunningServer, take: () 
       accepted.push(tookMs);
       events.push((await event) - sentAt);
     }
+    into.accepted.push(accepted);
+    into.events.push(events);
   };
-  await postSome([], []);
-  const quiet = { accepted: [] as number[], events: [] as number[] };
-  const first = { accepted: [] as number[], events: [] as number[] };
-  const again = { accepted: [] as number[], events: [] as number[] };
-  const unlooked = { accepted: [] as number[], events: [] as number[] };
+  await postSome(times());
+  prefer(service);
+  const [quiet, first, again, unlooked] = [times(), times(), times(), times()];
   /** Others log in for as long as the posts last. */
-  const beside = async (figures: typeof quiet, logins: Login[], domain = CHAT) => {
+  const beside = async (figures: Times, logins: Login[], domain = CHAT) => {
     const storm = spawn(process.execPath, [path.join(import.meta.dirname, 'support/storm.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
     storm.stdin.write(`${JSON.stringify({ server: { host: server.host, port: server.c2sPort, domain }, logins: logins.slice(1), atOnce: 8 })}\n`);
     await new Promise((resolve) => setTimeout(resolve, 300)); // until it runs
-    await postSome(figures.accepted, figures.events);
+    await postSome(figures);
     const ended = once(storm, 'exit');
     storm.stdin.end();
     await ended;
   };
   for (let round = 0; round < STORM_ROUNDS; round++) {
-    await postSome(quiet.accepted, quiet.events);
+    await postSome(quiet);
     const logins = take();
     await beside(first, logins);
-    await postSome(quiet.accepted, quiet.events);
+    await postSome(quiet);
     await beside(again, logins);
-    await postSome(quiet.accepted, quiet.events);
+    await postSome(quiet);
     await beside(unlooked, logins, YES);
   }
   for (const [what, figures] of [
@@ -227,8 +255,10 @@ async function measurePosting(service: Service, server: RunningServer, take: () 
       ['POST /posts', 'accepted'],
       ['event at the client', 'events'],
     ] as const) {
-      const [ours, calm] = [quantile(figures[key], 0.99), quantile(quiet[key], 0.99)];
-      rows.push([`${name} beside a storm of ${what}, p99`, `${millis(ours)} (p50 ${millis(median(figures[key]))})`, `quiet ${millis(calm)} (p50 ${millis(median(quiet[key]))})`, (ours / calm).toFixed(2), '≤ 2']);
+      // Of the rounds the median: one in which the machine itself stood still says nothing.
+      const p99 = (rounds: number[][]) => median(rounds.map((round) => quantile(round, 0.99)));
+      const say = (rounds: number[][]) => `${millis(p99(rounds))} (p50 ${millis(median(rounds.flat()))})`;
+      rows.push([`${name} beside a storm of ${what}, p99`, say(figures[key]), `quiet ${say(quiet[key])}`, (p99(figures[key]) / p99(quiet[key])).toFixed(2), '≤ 2']);
     }
   }
   bob.end();
