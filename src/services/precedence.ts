@@ -1,5 +1,6 @@
-// When everybody logs in to chat at once, what people write goes first: checks of logins wait while a post is taken or on its way. ejabberd and
-// its clients wait with them, so the machine is free for the post, and not this process alone. Nobody waits long: posts may never end.
+// When everybody logs in to chat at once, or much comes from other servers, what people write goes first: checks of logins, and posts from
+// elsewhere, wait while a post is taken or on its way. ejabberd and its clients wait with them, so the machine is free for the post, and not this
+// process alone. Nobody waits long: posts may never end.
 import type { Store } from '../store/database.js';
 import type { Context } from './context.js';
 

@@ -6,7 +6,7 @@ import { listen } from '../listen.js';
 import { measurePages } from '../metrics.js';
 import { nothing, type Role } from './role.js';
 
-/** While a form is answered, checks of chat logins wait. */
+/** While a form is answered, checks of chat logins and posts from elsewhere wait. */
 const formsFirst =
   (ctx: Context, app: RequestListener): RequestListener =>
   (request, response) => {

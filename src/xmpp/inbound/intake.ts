@@ -5,6 +5,7 @@ import { DomainError } from '../../domain/errors.js';
 import { noRelationship, type Relationship } from '../../domain/relationship.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
+import { giveWay } from '../../services/precedence.js';
 import { Arrivals, type ItemAddress, type NodeAddress, type ReceivedEntry, receivePurge } from '../../services/receive.js';
 import { findActorsByAddress, findLocalActor } from '../../store/actors.js';
 import type { Tx } from '../../store/database.js';
@@ -136,6 +137,7 @@ export class Intake {
         for (const one of this.#ready.splice(0)) one.done(false);
         return;
       }
+      await giveWay(this.ctx); // what people write waits for one of our transactions, not for one each time that it turns to the database
       const batch = this.#nextBatch();
       if (batch.length > 0) await this.#store(batch);
       if (this.parts.stream.isPaused && !this.#exceeds(ROOMY)) this.parts.stream.resume();
