@@ -137,12 +137,14 @@ async function fill(store: Store, readerId: number, { posts, authors }: { posts:
   // Others follow each other, too.
   await run(`${series(0, 10 * authors - 1)} insert into relationships (actor_id, other_id, follower, following, added_at)
     select ${readerId} + 1 + n % ${authors}, ${readerId} + 1 + (n + 1 + n / ${authors} * 37) % ${authors}, 'on', 'on', ${FROM_MS} from s`);
+  // One in ten, without a pattern that authors or pages could share (Knuth's multiplicative hash).
+  const closed = 'cast(n as bigint) * 2654435761 % 4294967296 / 65536 % 10 = 0';
   const text = 'lorem ipsum dolor sit amet '.repeat(8);
   for (let from = 1; from <= posts; from += 50_000) {
     // 7,919 is prime: authors take turns, but not in the order of their ids.
     await run(`${series(from, Math.min(from + 49_999, posts))} insert into posts (guid, author_id, kind, atom_id, title, markdown, html, language, tags, audience, created_at)
       select ${guid(at, 'n')}, ${readerId} + 1 + (n % ${authors} * 7919) % ${authors}, 'note', 'https://social.localhost/posts/' || n, 'lorem', '${text}', '<p>${text}</p>', '', '[]',
-        case when (n / ${authors} + n) % 10 = 0 then 'contacts' else 'public' end, ${at} from s`);
+        case when ${closed} then 'contacts' else 'public' end, ${at} from s`);
   }
   const latest = `(select p.guid, p.created_at from posts p where p.author_id in (select other_id from relationships where actor_id = ${readerId}) order by p.guid desc limit 2000)`;
   await run(`${series(1, 3)} insert into comments (guid, post_guid, author_id, item_id, markdown, html, created_at)
