@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AuthClient } from '../../../ejabberd-auth/client.js';
-import { createAuthServer, type EndpointOptions } from '../../../src/auth/endpoint.js';
+import { createAuthServer } from '../../../src/auth/endpoint.js';
 import { createAccount } from '../../../src/services/accounts.js';
 import { createAppPassword } from '../../../src/services/app-passwords.js';
 import { goFirst } from '../../../src/services/precedence.js';
@@ -32,16 +32,19 @@ let server: Server;
 /** What node:http was asked. */
 let byHttp: string[];
 let answered: string[];
-const open = async (options: EndpointOptions = {}) => {
+let stopping: AbortController;
+const open = async () => {
   byHttp = [];
   answered = [];
-  server = createAuthServer(ctx, { answered: (operation, { status, text }) => answered.push(`${operation} ${status} ${text.trim()}`), ...options });
+  stopping = new AbortController();
+  server = createAuthServer(ctx, { answered: (operation, { status, text }) => answered.push(`${operation} ${status} ${text.trim()}`), stopping: stopping.signal });
   server.on('request', (request) => byHttp.push(`${request.method} ${request.url}`));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return (server.address() as AddressInfo).port;
 };
 let socket: Socket | undefined;
 afterEach(() => {
+  stopping.abort();
   socket?.destroy();
   server.close();
   server.closeAllConnections();
@@ -159,8 +162,7 @@ test('a form without a password is told so', async () => {
 });
 
 test('when the service ends, kept connections close, after the answer that they wait for', async () => {
-  const stopping = new AbortController();
-  const port = await open({ stopping: stopping.signal });
+  const port = await open();
   const idle = connect(port, '127.0.0.1');
   await once(idle, 'connect');
   const closed = once(idle.resume(), 'close');
