@@ -117,7 +117,7 @@ describe.each(SERVERS)('%s', (name: ServerName) => {
         proxy.pass();
         proxy.reset();
       }
-      await until(() => app.connector!.status().state !== 'online', 'the loss is noticed').catch(() => {}); // or it is over already
+      await until(() => app.connector!.status().state !== 'online', 'the loss is noticed', 4_000).catch(() => {}); // or it is over already
       await online();
       sink.onItem = () => {};
       passed += 10_000;
@@ -135,7 +135,7 @@ describe.each(SERVERS)('%s', (name: ServerName) => {
         expect(firsts.filter((id) => own.includes(id))).toEqual(own.filter((id) => firsts.includes(id)));
       }
     }
-  });
+  }, 60_000);
 
   test('away for three days while 800 deliveries come together: then all in order per author, few at once, and pages meanwhile', async () => {
     const some = await authors(8);
