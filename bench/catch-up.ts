@@ -1,12 +1,16 @@
-// Back after an absence: 500 followed feeds are asked what they have (how many requests at once, how long), while somebody posts and reads pages.
+// The line to the XMPP server was away: 500 followed feeds are asked what they have (how many requests at once, how long), while somebody posts
+// and reads pages. The service itself was there all the time; a start has other costs (`start`).
 import { startEjabberd, startProsody } from '../test/support/servers/index.js';
+import { startTcpProxy, type TcpProxy } from '../test/support/tcp-proxy.js';
 import { percentiles, printMachine, printTable } from './support/figures.js';
-import { COMPONENTS, openScene, type Scene } from './support/followers.js';
+import { COMPONENTS, openScene, type Scene, until } from './support/followers.js';
 
 /** A post each so long after the one before, and a page of the stream between them. */
 const EVERY_MS = 50;
 const QUIET_MS = 8_000;
 const MISSED = 5;
+/** A new connection that hangs is given up after 10 s, and the next is tried. */
+const BACK_MS = 60_000;
 
 /** @param args feeds; milliseconds that each answer takes; `prosody` or `ejabberd`; `sqlite` or `postgres` */
 export async function run([feeds = '500', answerMs = '20', onlyServer = '', database = 'sqlite']: string[]): Promise<void> {
@@ -15,9 +19,11 @@ export async function run([feeds = '500', answerMs = '20', onlyServer = '', data
   for (const start of [startProsody, startEjabberd]) {
     const server = await start(COMPONENTS);
     if (onlyServer === '' || server.name === onlyServer) {
-      const scene = await openScene(server, database, Number(feeds));
-      rows.push([server.name, ...(await measure(scene, Number(answerMs)))]);
+      let proxy!: TcpProxy;
+      const scene = await openScene(server, database, Number(feeds), {}, async (to) => (proxy = await startTcpProxy(to)));
+      rows.push([server.name, ...(await measure(scene, proxy, Number(answerMs)))]);
       await scene.end();
+      await proxy.close();
     }
     await server.destroy();
   }
@@ -25,7 +31,7 @@ export async function run([feeds = '500', answerMs = '20', onlyServer = '', data
   printTable(rows);
 }
 
-async function measure({ service, publishers, feeds, alice, countPosts }: Scene, answerMs: number): Promise<string[]> {
+async function measure({ service, publishers, feeds, alice, countPosts }: Scene, proxy: TcpProxy, answerMs: number): Promise<string[]> {
   const visiting = async (goesOn: () => boolean) => {
     const [posts, pages]: [number[], number[]] = [[], []];
     for (let turn = 0; goesOn(); turn++) {
@@ -46,20 +52,19 @@ async function measure({ service, publishers, feeds, alice, countPosts }: Scene,
     const end = performance.now() + ms;
     return () => performance.now() < end;
   };
-  await visiting(during(QUIET_MS / 2)); // warm
-  // A start is a start: the quiet time comes after one, too.
-  await service.stop();
-  await service.start();
-  await visiting(during(QUIET_MS / 2));
+  await visiting(during(QUIET_MS)); // warm
   const quiet = await visiting(during(QUIET_MS));
 
-  await service.stop();
+  proxy.stall();
+  proxy.reset();
   const at = Date.now() - 60_000;
   publishers.items = (jid) => Array.from({ length: MISSED }, (_, n) => ({ id: `missed-${jid}-${n}`, at: at + n * 1_000 }));
   publishers.answerMs = answerMs;
   publishers.requests = { total: 0, now: 0, most: 0 };
   const expected = (await countPosts()) + feeds.length * MISSED;
-  await service.start();
+  await visiting(during(QUIET_MS / 2));
+  proxy.pass();
+  await until(() => publishers.requests.total > 0, BACK_MS);
   const from = performance.now();
   let here: number | null = null;
   const looking = setInterval(() => void countPosts().then((count) => (here ??= count >= expected ? performance.now() : null)), 100);

@@ -28,13 +28,23 @@ export interface Scene {
   end(): Promise<void>;
 }
 
-/** @param more keys of the service's environment */
-export async function openScene(server: RunningServer, database: string, feedCount: number, more: Record<string, string> = {}): Promise<Scene> {
+/**
+ * @param more keys of the service's environment
+ * @param proxy stands between the service and the server when it is given: what connects to `server`, and says where it listens itself
+ */
+export async function openScene(
+  server: RunningServer,
+  database: string,
+  feedCount: number,
+  more: Record<string, string> = {},
+  proxy: (to: { host: string; port: number }) => Promise<{ host: string; port: number }> = async (to) => to,
+): Promise<Scene> {
   const component: Scene['component'] = (index) => ({ host: componentHost(server.name, index), port: server.componentPort, secret: 'secret', domain: COMPONENTS.componentDomains[index]! });
   const postgres = database === 'postgres' ? await startPostgres() : null;
   const publishers = await startPublishers(component(1));
   // Five hundred who have accepted at once are more than is told one by one, which is a warning each.
-  const service = await startService(component(0), '', { DX_LOG_LEVEL: 'error', ...(postgres ? { DX_DATABASE_URL: postgres.url } : {}), ...more });
+  const { host, port } = await proxy(component(0));
+  const service = await startService({ ...component(0), host, port }, '', { DX_LOG_LEVEL: 'error', ...(postgres ? { DX_DATABASE_URL: postgres.url } : {}), ...more });
   const alice = await service.author('alice');
   const feeds = Array.from({ length: feedCount }, (_, index) => `p${index}@pub.test`);
   await service.stop();

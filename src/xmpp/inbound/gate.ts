@@ -3,6 +3,8 @@
 export interface GateLimits {
   atOnce: number;
   perHost: number;
+  /** Milliseconds that a place stays empty before the next one that waits for it has it. */
+  restMs?: number;
 }
 
 /** Lets work through, the hosts in turn, so that a slow one holds up nobody else's. */
@@ -32,7 +34,9 @@ export class Gate {
     try {
       return await work();
     } finally {
-      this.#leave(host);
+      const { restMs } = this.limits;
+      if (restMs && this.#waiting.size > 0) setTimeout(() => this.#leave(host), restMs).unref();
+      else this.#leave(host);
     }
   }
 

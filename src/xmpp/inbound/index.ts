@@ -14,8 +14,8 @@ import { Profiles } from './profiles.js';
 
 export type { NodeReader } from './intake.js';
 
-/** How much is asked of other servers at once. Few, because every answer is also work for us: the pages go first. */
-const LIMITS = { atOnce: 8, perHost: 4 };
+/** How much is asked of other servers at once. Few, and with rests, because every answer is also work for us: the pages go first. */
+const LIMITS = { atOnce: 8, perHost: 4, restMs: 60 };
 
 export class Inbound {
   readonly asking: Asking;

@@ -9,6 +9,7 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const NAMED: Record<string, string[]> = {
   'posts.tsx': ['like', 'unlike', 'reshare', 'unreshare'],
   'contacts.tsx': ['accept', 'reject', 'remove', 'block', 'unblock', 'mute', 'unmute'],
+  'admin.tsx': ['retry', 'pause', 'resume', 'drop'],
 };
 
 function routesOfSource(): string[] {

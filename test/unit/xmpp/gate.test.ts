@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { Gate } from '../../../src/xmpp/inbound/gate.js';
 
 /** Work that ends when it is told to. */
@@ -52,4 +53,27 @@ test('work that fails makes room, too', async () => {
   expect(running).toEqual(['b 1']);
   await end('b 1');
   expect(await next).toBe('b 1');
+});
+
+test('a place rests before the next who waits has it, and not when nobody waits', async () => {
+  jest.useFakeTimers();
+  try {
+    const gate = new Gate({ atOnce: 1, perHost: 1, restMs: 60 });
+    const { running, begin, end, settle } = openWork(gate);
+    const all = [begin('a 1'), begin('b 1')];
+    await settle();
+    await end('a 1');
+    expect(running).toEqual([]);
+    jest.advanceTimersByTime(59);
+    await settle();
+    expect(running).toEqual([]);
+    jest.advanceTimersByTime(1);
+    await settle();
+    expect(running).toEqual(['b 1']);
+    await end('b 1');
+    await Promise.all(all);
+    expect(gate.size).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
 });
