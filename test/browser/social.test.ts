@@ -1,4 +1,3 @@
-import type { Page } from 'playwright-core';
 import type { Account } from '../../src/domain/account.js';
 import { commentOn } from '../../src/services/comments.js';
 import { unsubscribeToken } from '../../src/services/notification-mail.js';

@@ -23,7 +23,10 @@ describe.each(SERVERS)('on %s', (name) => {
     /** Resolves when her public posts read like this. */
     const become = async (expected: string[]) => {
       const heard = () => new Promise<void>((resolve) => {
-        const stop = ctx.store.notify.onEvent(() => (stop(), resolve()));
+        const stop = ctx.store.notify.onEvent(() => {
+          stop();
+          resolve();
+        });
       });
       for (;;) {
         const next = heard();
