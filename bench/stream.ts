@@ -40,7 +40,7 @@ export async function run([only = '', kept]: string[] = []): Promise<void> {
       mkdirSync(folder, { recursive: true });
       chmodSync(folder, 0o755);
       const isFilled = existsSync(path.join(folder, 'filled'));
-      const postgres = dialect === 'postgres' ? await startPostgres({ folder: path.join(folder, 'postgres') }) : null;
+      const postgres = dialect === 'postgres' ? await startPostgres({ folder: path.join(folder, 'postgres'), sharedBuffers: '128MB' }) : null;
       const databaseUrl = postgres?.url ?? `sqlite:${path.join(folder, 'stream.sqlite')}`;
       const site = await startSite({ config: { databaseUrl } });
       const { ctx } = site;

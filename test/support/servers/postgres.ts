@@ -39,9 +39,10 @@ export interface PostgresServer {
 /**
  * Starts a PostgreSQL cluster of its own on a free loopback port.
  * @param options.fsync false is faster and loses data in a crash
+ * @param options.sharedBuffers PostgreSQL's own default is 128MB; tests have less, for several run at once
  * @param options.folder keeps the cluster there, and takes up the one that it finds; missing: a temporary one
  */
-export async function startPostgres(options: { fsync?: boolean; folder?: string } = {}): Promise<PostgresServer> {
+export async function startPostgres(options: { fsync?: boolean; folder?: string; sharedBuffers?: string } = {}): Promise<PostgresServer> {
   const bin = binaries();
   if (!bin) throw new Error('PostgreSQL is not installed: run npm test once, or apt-get install postgresql.');
   const folder = options.folder ?? (await temporaryFolder('postgres'));
@@ -66,7 +67,7 @@ export async function startPostgres(options: { fsync?: boolean; folder?: string 
     command: [
       path.join(bin, 'postgres'),
       ...['-D', data, '-k', folder, '-h', '127.0.0.1', '-p', String(port)],
-      ...['-c', `fsync=${options.fsync === false ? 'off' : 'on'}`, '-c', 'max_connections=200', '-c', 'shared_buffers=32MB'],
+      ...['-c', `fsync=${options.fsync === false ? 'off' : 'on'}`, '-c', 'max_connections=200', '-c', `shared_buffers=${options.sharedBuffers ?? '32MB'}`],
     ],
     cwd: folder,
     user: USER,
