@@ -2,7 +2,10 @@
 // costs four times as much CPU, on the machine and in the moment in which everyone logs in.
 import net from 'node:net';
 
-/** `stale`: the other side had closed a kept connection before it answered, as a restarted service does. `refused`: nobody listens. */
+/**
+ * `stale`: the other side had closed a kept connection before it answered, as a restarted service does. `refused`: nobody listens, or not any
+ * more: who waited in the queue of a listener that closes is reset.
+ */
 export type Outcome = { status: number; text: string } | { failed: string; stale: boolean; refused: boolean };
 
 interface Answer {
@@ -157,6 +160,7 @@ export class Connection {
     this.watch = null;
     this.socket.destroy(); // after an answer that is no answer, it cannot be trusted with the next question
     this.onEnd(this);
-    settle?.({ failed, stale: this.wasUsed && this.received === '' && failed !== 'out of time', refused: failed === 'ECONNREFUSED' });
+    const isUnheard = this.received === '';
+    settle?.({ failed, stale: this.wasUsed && isUnheard && failed !== 'out of time', refused: failed === 'ECONNREFUSED' || (failed === 'ECONNRESET' && isUnheard) });
   }
 }

@@ -18,8 +18,10 @@ export async function startAuth(ctx: Context): Promise<Role> {
     drain: nothing,
     idle: nothing,
     async stop() {
+      // Nobody is to connect again here: first it listens no more, then kept connections close.
+      const closed = auth?.stop();
       stopping.abort();
-      await auth?.stop();
+      await closed;
       await writeUses(ctx);
     },
   };
