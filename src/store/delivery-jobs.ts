@@ -3,7 +3,7 @@ import type { JobPayloads, NewJob, Queue } from '../domain/job.js';
 import type { ProtocolName } from '../domain/actor.js';
 import type { Db, Tx } from './database.js';
 import { ERROR_MAX } from './jobs.js';
-import { marks } from './rows.js';
+import { chunks, marks } from './rows.js';
 
 /** Lane = author + host (relations.md "Delivery"). */
 export const deliveryLane = (protocol: ProtocolName, actorId: number, host: string): string => `${protocol}:${actorId}:${host}`;
@@ -150,11 +150,6 @@ async function lanesTo(db: Db, from: 'jobs' | 'dead_jobs', host: string): Promis
   );
   return rows.filter(({ key }) => readLane(key)?.host === host);
 }
-
-/** Lanes of one statement. */
-const LANES_AT_ONCE = 200;
-
-const chunks = <T>(list: readonly T[]): T[][] => Array.from({ length: Math.ceil(list.length / LANES_AT_ONCE) }, (_, index) => list.slice(index * LANES_AT_ONCE, (index + 1) * LANES_AT_ONCE));
 
 /** What was put off in these lanes is due now. */
 export async function runLanesNow(tx: Tx, lanes: readonly { queue: Queue; key: string }[], now: number): Promise<void> {

@@ -2,7 +2,7 @@
 // With the streams of posts.ts the only SQL that differs between the databases.
 import type { Job, JobKind, NewJob, Queue } from '../domain/job.js';
 import type { Db, Store, Tx } from './database.js';
-import { marks } from './rows.js';
+import { CHUNK, chunks, locking, marks } from './rows.js';
 
 /**
  * What a worker has taken, for as long as its lease lasts: a lane with its first jobs, or one job that has no lane.
@@ -57,17 +57,8 @@ const toJob = (queue: Queue, row: Row, attempts: number): ClaimedJob =>
     lastError: row.last_error,
   }) as ClaimedJob;
 
-/** Statements of this many rows: larger ones stop the event loop for milliseconds on SQLite (store.md). */
-const CHUNK = 200;
-
-const chunks = <T>(list: readonly T[]): T[][] =>
-  Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, index) => list.slice(index * CHUNK, (index + 1) * CHUNK));
-
 /** The error as it is kept with the job: enough to understand, without bounds broken by a long answer. */
 export const ERROR_MAX = 1_000;
-
-/** What PostgreSQL needs and SQLite does not know: its one writer needs no row locks. */
-const locking = (db: Db, clause: string): string => (db.dialect === 'postgres' ? clause : '');
 
 /** `column` is one of the values that the subselect gives. PostgreSQL must not run it twice, as it may for IN. */
 const isOneOf = (db: Db, column: string, subselect: string): string =>

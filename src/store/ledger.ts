@@ -2,7 +2,7 @@ import type { Activity } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
 import type { ProtocolName } from '../domain/actor.js';
 import type { Db, Tx } from './database.js';
-import { marks, table } from './rows.js';
+import { chunks, locking, marks, table } from './rows.js';
 import { ActivitySchema, type Delivery, DeliverySchema, type DeliveryState, type PausedHost } from './schema/ledger.js';
 
 export type { Delivery, DeliveryState };
@@ -19,15 +19,10 @@ export async function insertActivity(tx: Tx, activity: Activity): Promise<void> 
 
 export const findActivity = (db: Db, id: Guid): Promise<Activity | null> => activities.find(db, { id });
 
-/** Statements of this many rows: larger ones stop the event loop for milliseconds on SQLite (store.md). */
-const CHUNK = 200;
-
 /** Enters the hosts that an activity must reach. @returns those that were not there yet */
 export async function addDeliveries(tx: Tx, activityId: Guid, protocol: ProtocolName, hosts: readonly string[], now: number): Promise<string[]> {
   const added: string[] = [];
-  const unique = [...new Set(hosts)];
-  for (let start = 0; start < unique.length; start += CHUNK) {
-    const chunk = unique.slice(start, start + CHUNK);
+  for (const chunk of chunks([...new Set(hosts)])) {
     const rows = await tx.query<{ host: string }>(
       `insert into deliveries (activity_id, protocol, host, state, at, since, tries, refused) values ${chunk.map(() => "(?, ?, ?, 'waiting', ?, ?, 0, 0)").join(', ')}
        on conflict (activity_id, protocol, host) do nothing returning host`,
@@ -74,7 +69,7 @@ export async function setArrived(tx: Tx, arrivals: readonly Arrival[]): Promise<
 
 /** One line, which nobody else changes before this transaction has ended. */
 export async function lockDelivery(tx: Tx, { activityId, protocol, host }: DeliveryKey): Promise<Delivery | null> {
-  const rows = await tx.query(`select ${deliveries.columns()} from deliveries where activity_id = ? and protocol = ? and host = ? ${tx.dialect === 'postgres' ? 'for update' : ''}`, [activityId, protocol, host]);
+  const rows = await tx.query(`select ${deliveries.columns()} from deliveries where activity_id = ? and protocol = ? and host = ? ${locking(tx, 'for update')}`, [activityId, protocol, host]);
   return rows[0] ? deliveries.read(rows[0]) : null;
 }
 

@@ -5,6 +5,16 @@ import { snakeCase } from './schema/columns.js';
 /** `?, ?, ?` for a list of n values. */
 export const marks = (count: number): string => Array(count).fill('?').join(', ');
 
+/** Statements of this many rows: larger ones stop the event loop for milliseconds on SQLite (store.md). */
+export const CHUNK = 200;
+
+/** A list in parts of at most CHUNK. */
+export const chunks = <T>(list: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, index) => list.slice(index * CHUNK, (index + 1) * CHUNK));
+
+/** What PostgreSQL needs and SQLite does not know: its one writer needs no row locks. */
+export const locking = (db: Db, clause: string): string => (db.dialect === 'postgres' ? clause : '');
+
 /** PostgreSQL counts the values of a statement in 16 bits. */
 const MAX_PARAMS = 30_000;
 

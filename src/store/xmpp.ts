@@ -1,16 +1,13 @@
 import type { Guid } from '../domain/guid.js';
 import { personVisibleSql, visibleSql } from './access.js';
 import type { Db, Tx } from './database.js';
-import { marks, table } from './rows.js';
+import { chunks, marks, table } from './rows.js';
 import { type LegRow, LegSchema, type PresenceLeg, type PubsubSubscription, type SubscriptionRow, SubscriptionSchema } from './schema/relationships.js';
 
 export type { PresenceLeg, PubsubSubscription };
 
 const legs = table<LegRow>(LegSchema);
 const subscriptions = table<SubscriptionRow>(SubscriptionSchema);
-
-/** Rows of one statement: larger ones stop the event loop for milliseconds on SQLite (store.md). */
-const CHUNK = 200;
 
 /** The domain part of a bare JID. */
 const hostOf = (jid: string): string => jid.slice(jid.indexOf('@') + 1);
@@ -46,8 +43,7 @@ export async function listLegs(db: Db, after: Pick<PresenceLeg, 'actorId' | 'jid
 
 /** Notes the newest activity (or moment, as a guid) that was sent to these bare JIDs. It never goes back. */
 export async function markSent(tx: Tx, actorId: number, jids: readonly string[], guid: Guid): Promise<void> {
-  for (let start = 0; start < jids.length; start += CHUNK) {
-    const chunk = jids.slice(start, start + CHUNK);
+  for (const chunk of chunks(jids)) {
     await tx.query(`update presence_legs set last_guid = ? where actor_id = ? and (last_guid is null or last_guid < ?) and jid in (${marks(chunk.length)})`, [
       guid,
       actorId,
