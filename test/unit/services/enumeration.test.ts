@@ -8,6 +8,11 @@ import { type TestContext, testContext } from '../../support/context.js';
 const SAMPLES = 500;
 /** Beyond it, two means differ (one chance in 100,000 that they do not). */
 const LIMIT = 4.5;
+/**
+ * What a row that is there costs more to read than one that is not: 0.04 ms on a quiet machine. Neither the 60 tries an hour that an account has nor
+ * the 30 in ten minutes of an app password tell so little.
+ */
+const ROW_MS = 0.2;
 const PASSWORD = 'correct horse battery';
 
 /** @returns milliseconds of each way, taken in turn; which one comes first changes */
@@ -24,7 +29,7 @@ async function sample(ways: readonly (() => Promise<unknown>)[]): Promise<number
   return took;
 }
 
-/** Welch's t of two samples, without the slowest tenth of both: those are the garbage collector's, and the machine's. */
+/** Welch's t of two samples whose means may differ by ROW_MS, without the slowest tenth of both: those are the garbage collector's, and the machine's. */
 function welch(one: number[], other: number[]): number {
   const crop = [...one, ...other].sort((a, b) => a - b)[Math.floor((one.length + other.length) * 0.9)]!;
   const [a, b] = [one, other].map((all) => {
@@ -32,13 +37,13 @@ function welch(one: number[], other: number[]): number {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     return { mean, error: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1) / values.length };
   });
-  return (a!.mean - b!.mean) / Math.sqrt(a!.error + b!.error);
+  return Math.max(0, Math.abs(a!.mean - b!.mean) - ROW_MS) / Math.sqrt(a!.error + b!.error);
 }
 
 /** That no way differs from the first. */
 async function expectAlike(ways: readonly (() => Promise<unknown>)[]): Promise<void> {
   const [first, ...others] = await sample(ways);
-  for (const other of others) expect(Math.abs(welch(first!, other))).toBeLessThan(LIMIT);
+  for (const other of others) expect(welch(first!, other)).toBeLessThan(LIMIT);
 }
 
 describe('by the time that an answer takes', () => {
@@ -55,7 +60,7 @@ describe('by the time that an answer takes', () => {
 
   test('the test itself tells a bcrypt that is missing', async () => {
     const [slow, quick] = await sample([() => checkAppPassword(ctx, 'alice', 'wrong', 'chat'), () => Promise.resolve()]);
-    expect(Math.abs(welch(slow!, quick!))).toBeGreaterThan(LIMIT);
+    expect(welch(slow!, quick!)).toBeGreaterThan(LIMIT);
   });
 
   test('nobody learns at a chat login whether a name, or an app password, is known', async () => {
