@@ -1,6 +1,6 @@
 // Where a post of one's own has arrived, and where it has not: for its author alone.
 import type { Account } from '../domain/account.js';
-import type { Verb } from '../domain/activity.js';
+import type { Activity, Verb } from '../domain/activity.js';
 import { DomainError } from '../domain/errors.js';
 import type { Guid } from '../domain/guid.js';
 import type { ProtocolName } from '../domain/actor.js';
@@ -32,8 +32,10 @@ export interface OwnDeliveries {
 const PAGE_SIZE = 100;
 const MOST_LATE = 500;
 
-async function isOwn(db: Db, account: Account, guid: Guid): Promise<boolean> {
-  return (await findPostForDelivery(db, guid))?.authorId === account.actorId;
+/** The newest that was done with a post of one's own; null: there is no such post of theirs, or it was never told to anybody. */
+async function latestOwn(db: Db, account: Account, guid: Guid): Promise<Activity | null> {
+  const post = await findPostForDelivery(db, guid);
+  return post?.authorId === account.actorId ? latestActivity(db, guid) : null;
 }
 
 /**
@@ -43,7 +45,7 @@ async function isOwn(db: Db, account: Account, guid: Guid): Promise<boolean> {
  */
 export async function readOwnDeliveries(ctx: Context, account: Account, guid: Guid, after = ''): Promise<OwnDeliveries | null> {
   const { store } = ctx;
-  const activity = (await isOwn(store, account, guid)) ? await latestActivity(store, guid) : null;
+  const activity = await latestOwn(store, account, guid);
   const summary = activity && (await latestDeliverySummary(store, [guid])).get(guid);
   if (!activity || !summary) return null;
   const [late, arrived] = await Promise.all([
@@ -62,7 +64,7 @@ export async function readOwnDeliveries(ctx: Context, account: Account, guid: Gu
 
 /** The first of those that have not arrived, for the page of the post. */
 export async function listLate(ctx: Context, account: Account, guid: Guid, limit: number): Promise<DeliveryLine[]> {
-  const activity = (await isOwn(ctx.store, account, guid)) ? await latestActivity(ctx.store, guid) : null;
+  const activity = await latestOwn(ctx.store, account, guid);
   return activity ? listDeliveryLines(ctx.store, activity.id, { arrived: false, limit }) : [];
 }
 
@@ -73,7 +75,7 @@ export async function listLate(ctx: Context, account: Account, guid: Guid, limit
 export async function retryDelivery(ctx: Context, account: Account, guid: Guid, to: { protocol: ProtocolName; host: string }): Promise<void> {
   const now = ctx.now();
   await ctx.store.transaction(async (tx) => {
-    const activity = (await isOwn(tx, account, guid)) ? await latestActivity(tx, guid) : null;
+    const activity = await latestOwn(tx, account, guid);
     const job = activity && deliverJob(activity, to);
     if (job) await holdLane(tx, job.queue, job.lane);
     const delivery = job && (await lockDelivery(tx, job.payload));
