@@ -324,7 +324,7 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
     .addOption(json())
     .action((_own: unknown, command: Command) =>
       withContext(async (ctx) => {
-        const { servers } = await (await import('../services/queue.js')).readQueue(ctx);
+        const servers = await (await import('../services/queue.js')).readServers(ctx);
         if (servers.length === 0) io.err('Nothing waits.\n');
         const row = ({ host, protocol, waiting, failed, oldestAgeMs, tries, lastError, pausedSince }: (typeof servers)[number]) =>
           [host, protocol, `waiting ${waiting}`, `failed ${failed}`, oldestAgeMs === 0 ? '' : `oldest ${duration(oldestAgeMs)}`, `tries ${tries}`, pausedSince === null ? '' : `paused since ${day(pausedSince)}`, lastError ?? ''];

@@ -17,15 +17,17 @@ const AT_ONCE = 200;
 
 /** What waits, by kind and by server. */
 export async function readQueue(ctx: Context): Promise<{ kinds: QueueCount[]; servers: ServerQueue[] }> {
-  const now = ctx.now();
-  const [kinds, paused] = await Promise.all([queueCounts(ctx.store, now), listPausedHosts(ctx.store)]);
-  return { kinds, servers: await listServerQueues(ctx.store, now, paused) };
+  const [kinds, servers] = await Promise.all([queueCounts(ctx.store, ctx.now()), readServers(ctx)]);
+  return { kinds, servers };
 }
+
+/** What waits, by server. */
+export const readServers = async (ctx: Context): Promise<ServerQueue[]> => listServerQueues(ctx.store, ctx.now(), await listPausedHosts(ctx.store));
 
 /** One server of the queue, or one of which nothing is known there. @throws DomainError invalid */
 export async function readServerQueue(ctx: Context, host: string): Promise<ServerQueue | null> {
-  const { servers } = await readQueue(ctx);
-  return servers.find((server) => server.host === checkHost(host)) ?? null;
+  const name = checkHost(host);
+  return (await readServers(ctx)).find((server) => server.host === name) ?? null;
 }
 
 /** Runs jobs anew that were given up. @returns how many there were */
