@@ -75,8 +75,8 @@ export class RemoteNodes {
     const place = commentsPlace(origin);
     if (!place) throw new DeliveryError('The server of this post takes no comments on it.', true);
     if (verb === 'delete-comment') {
-      const { payload } = await commentItem(this.ctx, post, author, { ...comment, markdown: TAKEN_BACK, html: `<p>${TAKEN_BACK}</p>` }, actor);
-      await this.#retract(actor, place, comment.itemId, payload);
+      const instead = () => commentItem(this.ctx, post, author, { ...comment, markdown: TAKEN_BACK, html: `<p>${TAKEN_BACK}</p>` }, actor);
+      await this.#retract(actor, place, comment.itemId, async () => (await instead()).payload);
       return 1;
     }
     // What was deleted in between is not told any more; its end has a delivery of its own.
@@ -113,7 +113,7 @@ export class RemoteNodes {
     if (own !== 'no place' && own) {
       const { others } = partsOf(own);
       if (others) await this.#publish(actor, attachments, { id: jidOf(actor), payload: others });
-      else await this.#retract(actor, attachments, jidOf(actor), joined());
+      else await this.#retract(actor, attachments, jidOf(actor), () => joined());
     } else {
       const place = commentsPlace(origin);
       if (place && commentGuid !== null) await this.#retract(actor, place, commentGuid);
@@ -150,18 +150,19 @@ export class RemoteNodes {
 
   /**
    * That it is not there is as good.
-   * @param instead what says nothing any more. COMPAT Prosody 0.12: where everyone may publish, only the node's owner may retract; but an own item can
+   * @param instead makes what says nothing any more. COMPAT Prosody 0.12: where everyone may publish, only the node's owner may retract; but an own item can
    *   be replaced.
    */
-  async #retract(actor: Actor, place: Place, id: string, instead: Element | null = null): Promise<void> {
+  async #retract(actor: Actor, place: Place, id: string, instead?: () => Element | Promise<Element | null>): Promise<void> {
     const { node } = place;
     try {
       await this.#ask(actor, 'set', place, xml('retract', { node, notify: 'true' }, xml('item', { id })));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.condition === 'item-not-found' || error.condition === 'gone') return;
-      if (error.condition !== 'forbidden' || !instead) throw error;
-      if (await this.#item(actor, place, id)) await this.#publish(actor, place, { id, payload: instead });
+      const payload = error.condition === 'forbidden' ? await instead?.() : null;
+      if (!payload) throw error;
+      if (await this.#item(actor, place, id)) await this.#publish(actor, place, { id, payload });
     }
   }
 
