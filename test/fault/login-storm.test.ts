@@ -1,47 +1,26 @@
 // The service is restarted while people log in at real chat servers: nobody is refused, neither then nor when everybody comes back to a service
 // that has verified nothing yet.
-import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-// @ts-expect-error plain JavaScript
-import { buildEjabberdAuth } from '../../scripts/build.mjs';
-import { type Login, makeAccounts } from '../support/bulk-accounts.js';
+import type { Login } from '../support/bulk-accounts.js';
 import { logInAll } from '../support/bulk-logins.js';
-import { startChatEjabberd } from '../support/servers/chat-ejabberd.js';
-import { freePort, type RunningServer, SERVERS, type ServerName, startProsody } from '../support/servers/index.js';
-import { type Service, startService } from '../support/service-process.js';
+import { type LoginScene, startLoginScene } from '../support/login-scene.js';
+import { SERVERS, type ServerName } from '../support/servers/index.js';
 
-const CHAT = 'chat.storm.test';
-const SOCIAL = 'social.storm.test';
 const ACCOUNTS = 200;
 /** ejabberd-auth has 1.8 s for a login, our module for Prosody 10 s: a restart must be quicker for nobody to notice. */
 const PATIENCE_MS: Record<ServerName, number> = { prosody: 8_000, ejabberd: 1_400 };
 /** Who takes longer for a question that needs no database is busy with starting or ending. */
 const SLOW_MS = 60;
 
-const startServer: Record<ServerName, (env: Record<string, string>) => Promise<RunningServer>> = {
-  prosody: (env) => startProsody({ chatDomains: [], componentDomains: [SOCIAL], authChats: [{ domain: CHAT, listen: env.DX_AUTH_LISTEN!, secret: env.DX_AUTH_SECRET! }] }),
-  ejabberd: async (env) => startChatEjabberd({ ...env, DX_CHAT_DOMAIN: CHAT }, (await buildEjabberdAuth()) as string, { componentDomains: [SOCIAL] }),
-};
-
 describe.each(SERVERS)('through %s', (name) => {
-  let server: RunningServer;
-  let service: Service;
-  let logins: Login[];
-  let authPort: number;
+  let scene: LoginScene;
   beforeAll(async () => {
-    const env = { DX_AUTH_LISTEN: `127.0.0.1:${await freePort()}`, DX_AUTH_SECRET: 'auth-secret-of-this-test' };
-    server = await startServer[name](env);
-    service = await startService({ domain: SOCIAL, host: server.host, port: server.componentPort, secret: server.componentSecret }, { chatDomain: CHAT, env });
-    authPort = Number(env.DX_AUTH_LISTEN.split(':')[1]);
-    [logins] = (await makeAccounts(`sqlite:${path.resolve(service.database)}`, SOCIAL, ACCOUNTS, 1)) as [Login[]];
+    scene = await startLoginScene(name, 'storm.test', ACCOUNTS);
   });
-  afterAll(async () => {
-    await service?.destroy();
-    await server?.destroy();
-  });
+  afterAll(() => scene?.destroy());
 
   const logIn = async (some: Login[], atOnce: number) => {
-    const run = await logInAll({ host: server.host, port: server.c2sPort, domain: CHAT }, some, atOnce);
+    const run = await logInAll(scene.at, some, atOnce);
     await run.close();
     return run.outcomes;
   };
@@ -49,7 +28,7 @@ describe.each(SERVERS)('through %s', (name) => {
 
   /** An answer of any kind: who only accepts a connection is not there yet. */
   const answers = () =>
-    fetch(`http://127.0.0.1:${authPort}/auth/user_exists`).then(
+    fetch(`http://127.0.0.1:${scene.authPort}/auth/user_exists`).then(
       () => true,
       () => false,
     );
@@ -67,17 +46,17 @@ describe.each(SERVERS)('through %s', (name) => {
       }
     })();
     const logging = (async () => {
-      while (restarting) outcomes.push(await logIn(logins.slice(0, 20), 4));
+      while (restarting) outcomes.push(await logIn(scene.logins.slice(0, 20), 4));
     })();
-    await service.stop();
-    await service.start();
+    await scene.service.stop();
+    await scene.service.start();
     restarting = false;
     await Promise.all([watching, logging]);
     return goneMs;
   }
 
   test('nobody is refused while the service restarts', async () => {
-    expect(await logIn(logins.slice(0, 20), 4)).toEqual(all(20));
+    expect(await logIn(scene.logins.slice(0, 20), 4)).toEqual(all(20));
     for (let attempt = 1; ; attempt++) {
       const outcomes: object[] = [];
       const goneMs = await restart(outcomes);
@@ -91,8 +70,8 @@ describe.each(SERVERS)('through %s', (name) => {
   });
 
   test(`${ACCOUNTS} accounts that all come back at once, after it, get in`, async () => {
-    await service.stop();
-    await service.start();
-    expect(await logIn(logins, ACCOUNTS)).toEqual(all(ACCOUNTS));
+    await scene.service.stop();
+    await scene.service.start();
+    expect(await logIn(scene.logins, ACCOUNTS)).toEqual(all(ACCOUNTS));
   });
 });
