@@ -1,5 +1,5 @@
 // Opens a page again and again, in a process of its own so that what is measured is the service and not us. Reads lines of JSON,
-// { url, headers, warm, rounds, expect }, and answers each with a line: how long the rounds took, in milliseconds, as a list.
+// { url, headers, rounds, expect }, and answers each with a line: how long the rounds took, in milliseconds, as a list.
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 
@@ -19,12 +19,12 @@ const get = (url, headers, expect) =>
   });
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { url, headers, warm, rounds, expect } = JSON.parse(line);
+  const { url, headers, rounds, expect } = JSON.parse(line);
   const took = [];
-  for (let round = -warm; round < rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     const from = performance.now();
     await get(url, headers, expect);
-    if (round >= 0) took.push(performance.now() - from);
+    took.push(performance.now() - from);
   }
   console.log(JSON.stringify(took));
 }

@@ -32,6 +32,8 @@ export const PostSchema = new EntitySchema<PostRow>({
   indices: [
     // Covers all that the access check and the streams ask of a post, so that rows are read only for what is shown (store.md).
     { name: 'posts_by_author', columns: ['authorId', 'guid', 'audience', 'createdAt', 'deletedAt'] },
+    // The same for those that lie next to each other in time.
+    { name: 'posts_latest', columns: ['guid', 'authorId', 'audience', 'createdAt'], where: 'deleted_at is null' },
     { name: 'posts_once', columns: ['authorId', 'once'], unique: true, where: 'once is not null' },
     { name: 'posts_by_root', columns: ['reshareOf', 'authorId'], where: 'reshare_of is not null' },
   ],
