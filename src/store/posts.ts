@@ -204,22 +204,38 @@ export async function countVisiblePosts(db: Db, viewer: Viewer, authorId: number
 
 const FOLLOWED = "select other_id from relationships where actor_id = ? and following = 'on' and muted_at is null";
 
+/** Without the reshares of what those wrote whom she has muted. */
+export async function withoutMutedRoots(db: Db, actorId: number, found: Post[]): Promise<Post[]> {
+  const roots = found.map(({ reshareOf }) => reshareOf).filter((guid) => guid !== null);
+  if (roots.length === 0) return found;
+  const rows = await db.query<{ guid: Guid }>(
+    `select r.guid from posts r join relationships m on m.actor_id = ? and m.other_id = r.author_id and m.muted_at is not null where r.guid in (${marks(roots.length)})`,
+    [actorId, ...roots],
+  );
+  const muted = new Set<Guid | null>(rows.map(({ guid }) => guid));
+  return muted.size === 0 ? found : found.filter(({ reshareOf }) => !muted.has(reshareOf));
+}
+
 /**
- * The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones.
+ * The stream of someone of ours: her own posts and those of all whom she follows, newest first. No tombstones, and nothing of those whom she has muted.
  * @param page.aspectId instead: only those of the people whom she follows and who are in this aspect of hers
  */
-export const listHomePosts = (db: Db, actorId: number, page: { older?: Guid; limit: number; aspectId?: number }): Promise<Post[]> =>
-  readOf(
-    db,
-    { actorId },
-    page.aspectId === undefined
+export async function listHomePosts(db: Db, actorId: number, { older, limit, aspectId }: { older?: Guid; limit: number; aspectId?: number }): Promise<Post[]> {
+  const authors =
+    aspectId === undefined
       ? { sql: `select cast(? as integer) union ${FOLLOWED}`, params: [actorId, actorId] }
       : {
           sql: `${FOLLOWED} and other_id in (select m.actor_id from aspect_members m join aspects a on a.id = m.aspect_id where a.owner_id = ? and a.id = ?)`,
-          params: [actorId, actorId, page.aspectId],
-        },
-    page,
-  );
+          params: [actorId, actorId, aspectId],
+        };
+  const posts: Post[] = [];
+  for (let before = older; ; ) {
+    const found = await readOf(db, { actorId }, authors, { older: before, limit });
+    posts.push(...(await withoutMutedRoots(db, actorId, found)));
+    if (posts.length >= limit || found.length < limit) return posts.slice(0, limit);
+    before = found.at(-1)!.guid;
+  }
+}
 
 /** The posts with a tag that the viewer may see. @param tag as a post has it: without `#`, in small letters */
 export async function listTagged(db: Db, viewer: Viewer, tag: string, page: Page): Promise<Post[]> {

@@ -5,7 +5,7 @@ import { listNotifications, unreadCount } from '../../services/notifications.js'
 import { type PostView, readPost } from '../../services/stream.js';
 import { aspectsOfMembers } from '../../store/aspects.js';
 import type { LiveEvent } from '../../store/notify.js';
-import { findVisiblePosts, listHomePosts } from '../../store/posts.js';
+import { findVisiblePosts, listHomePosts, withoutMutedRoots } from '../../store/posts.js';
 import { findRelationship, findRelationships } from '../../store/relationships.js';
 import { readSession } from '../../store/sessions.js';
 import { rowId } from '../forms.js';
@@ -150,7 +150,8 @@ async function newPosts(ctx: Context, { account }: Member, events: readonly Live
   const between = await findRelationships(ctx.store, me, authors);
   const isHers = (id: number) => id === me || (between.get(id)?.following === 'on' && between.get(id)?.mutedAt === null);
   const guids = told.filter(({ actorId }) => isHers(actorId)).map(({ guid }) => guid);
-  const [posts, aspects] = await Promise.all([findVisiblePosts(ctx.store, { actorId: me }, guids), aspectsOfMembers(ctx.store, me, authors.filter(isHers))]);
+  const [visible, aspects] = await Promise.all([findVisiblePosts(ctx.store, { actorId: me }, guids), aspectsOfMembers(ctx.store, me, authors.filter(isHers))]);
+  const posts = new Map((await withoutMutedRoots(ctx.store, me, [...visible.values()])).map((post) => [post.guid, post]));
   return guids.flatMap((guid): Said[] => {
     const post = posts.get(guid);
     if (!post || post.editedAt !== null) return [];

@@ -1,5 +1,5 @@
 // What a stream shows of reshares, on both databases: pages are read as the web reads them.
-import { blockPerson, unblockPerson } from '../../../src/services/relationships.js';
+import { blockPerson, mutePerson, unblockPerson, unmutePerson } from '../../../src/services/relationships.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { resharePost } from '../../../src/services/reshares.js';
 import { homeStream } from '../../../src/services/stream.js';
@@ -88,5 +88,18 @@ describeStores((makeStore) => {
     for (const root of roots) await deletePost(ctx, dora.account, root.guid);
     await reshare(carol, first); // on another page than the post itself: there it stands again
     expect(await pages(alice)).toEqual([['carol: the oldest', 'carol: bob: shared by both'], ['the oldest']]);
+  });
+
+  test('what those wrote who are muted is not shared into the stream either, and pages are as full as before', async () => {
+    const last = await post(carol, 'the oldest');
+    const roots = [];
+    for (let i = 0; i <= PAGE_SIZE; i++) roots.push(await post(dora, `noise ${i}`));
+    await post(bob, 'from bob');
+    for (const root of roots) await reshare(bob, root);
+    await reshare(alice, last);
+    await mutePerson(ctx, alice.account, dora.actor.id);
+    expect(await pages(alice)).toEqual([['from bob', 'alice: the oldest']]);
+    await unmutePerson(ctx, alice.account, dora.actor.id);
+    expect((await pages(alice)).flat()).toContain('bob: noise 0');
   });
 });

@@ -418,6 +418,20 @@ describe('live events', () => {
     await events.close();
   });
 
+  test('an open stream does not hear of what somebody shares who is followed, by somebody who is hidden', async () => {
+    const [nora, otto, pia] = [await site.member('nora'), await site.member('otto'), await site.member('pia')];
+    await nora.get('/contacts');
+    await nora.post('/contacts', { address: 'otto@social.localhost' });
+    await nora.post(`/contacts/${pia.account.actorId}/mute`);
+    const hidden = await post(pia, { text: 'hidden' });
+    const events = await listen(nora);
+    await otto.get(hidden);
+    await otto.post(`${hidden}/reshare`);
+    const next = await post(otto, { text: 'from otto' });
+    expect(await events.next()).toBe(`post {"guid":"${guidOf(next)}"}`);
+    await events.close();
+  });
+
   test('who is not logged in hears nothing', async () => {
     expect((await stranger.get('/events', { Accept: 'text/event-stream' })).status).toBe(403);
   });
