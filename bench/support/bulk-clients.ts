@@ -57,14 +57,15 @@ class BulkClient {
     this.#socket.write(text);
   }
 
-  /** The whole message in which the last marker was found. */
-  async message(): Promise<string> {
+  /** The whole message in which the marker was found: others may have come with it. */
+  async message(marker: string): Promise<string> {
     let text = this.last;
-    while (!text.endsWith('</message>')) {
+    const end = () => text.indexOf('</message>', text.lastIndexOf(marker));
+    while (end() < 0) {
       await this.receives('>');
       text += this.last;
     }
-    return text.slice(text.lastIndexOf('<message'));
+    return text.slice(text.lastIndexOf('<message', text.lastIndexOf(marker)), end() + '</message>'.length);
   }
 
   async login(domain: string, username: string, password: string, presence: string): Promise<void> {
