@@ -106,6 +106,16 @@ export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: numb
   return targets;
 }
 
+/** Who is to hear that the actor's profile has changed: subscribers of its nodes and followers by presence, nobody with whom there is a block. */
+export async function profileTargets(db: Db, actorId: number, nodes: readonly string[]): Promise<{ subscriptions: Pick<PubsubSubscription, 'node' | 'jid'>[]; legs: Pick<PresenceLeg, 'jid'>[] }> {
+  const mayHear = personVisibleSql('t.actor_id', 't.person_id');
+  const subscribed = `select t.node, t.jid from subscriptions t where t.actor_id = ? and t.node in (${marks(nodes.length)}) and t.state = 'subscribed' and ${mayHear} order by t.jid`;
+  return {
+    subscriptions: await db.query<{ node: string; jid: string }>(subscribed, [actorId, ...nodes]),
+    legs: await db.query<{ jid: string }>(`select t.jid from presence_legs t where t.actor_id = ? and t.inbound = 'on' and ${mayHear} order by t.jid`, [actorId]),
+  };
+}
+
 /** The first host of an actor's rows in a table, and from each the next one: thousands of rows of one host are passed over, not read. */
 const hostsIn = (table: string): string =>
   `select min(host) from ${table} where actor_id = ?

@@ -13,7 +13,7 @@ import { findActor, findLocalActor } from '../store/actors.js';
 import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { together } from '../store/together.js';
-import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, legsOfActor, markSent, saveLeg, upsertSubscription } from '../store/xmpp.js';
+import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, upsertSubscription } from '../store/xmpp.js';
 import { type Element, xml } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
@@ -256,13 +256,13 @@ export class Feeds {
     const { ctx, parts } = this;
     const actor = await findActor(ctx.store, actorId);
     if (!actor?.isLocal) return;
-    const [legs, subscriptions] = await Promise.all([legsOfActor(ctx.store, actorId), findSubscriptions(ctx.store, { actorId })]);
+    const { legs, subscriptions } = await profileTargets(ctx.store, actorId, PROFILE_NODES);
     for (const node of PROFILE_NODES) {
       const event = await this.#profileEvent(actor, node);
       if (!event) continue;
-      const bare = subscriptions.filter((one) => one.node === node && one.state === 'subscribed').map(({ jid }) => jid);
+      const bare = subscriptions.filter((one) => one.node === node).map(({ jid }) => jid);
       const full = legs
-        .filter((leg) => leg.inbound === 'on' && !bare.includes(leg.jid))
+        .filter((leg) => !bare.includes(leg.jid))
         .flatMap((leg) => parts.known.resources(actor.username, leg.jid))
         .filter((resource) => parts.interests.known(resource).has(node))
         .map(({ jid }) => jid);

@@ -4,13 +4,18 @@ import sharp from 'sharp';
 import type { Account } from '../../src/domain/account.js';
 import { removePicture, setPicture } from '../../src/services/media.js';
 import { acceptRequest, addContact, blockPerson, contactsPage, refuseRequest, removeContact, setAskFirst } from '../../src/services/relationships.js';
-import { findActor } from '../../src/store/actors.js';
+import { noRelationship } from '../../src/domain/relationship.js';
+import { changeProfile } from '../../src/services/profiles.js';
+import { findActor, findActorByAddress } from '../../src/store/actors.js';
+import { saveRelationship } from '../../src/store/relationships.js';
+import { findSubscriptions } from '../../src/store/xmpp.js';
 import { FOLLOWER, followByPresence, heard, isEvent, MICROBLOG, pubsub, subscribeTo, told } from '../support/follow.js';
 import { type Installation, startInstallation } from '../support/installation.js';
 import { SERVERS, server, type TestServer } from '../support/servers/index.js';
 import { connect, type ConnectOptions, type TestClient } from '../support/xmpp-client.js';
 
 const CAPS = 'http://jabber.org/protocol/caps';
+const NICK = 'http://jabber.org/protocol/nick';
 const EVENT = 'http://jabber.org/protocol/pubsub#event';
 
 /** As one whose client asks for no node. */
@@ -200,6 +205,35 @@ describe.each(SERVERS)('on %s', (name) => {
     await quiet(romeo);
     expect(heard(romeo, alice.jid)).toEqual([]);
     await expect(romeo.request(pubsub('get', alice.jid, `<items node='${MICROBLOG}'/>`))).rejects.toMatchObject({ condition: 'service-unavailable' });
+  });
+
+  test('who is blocked hears no more of her name either, and has no subscription left to any node', async () => {
+    const [romeo, paris] = [await newReader([]), await newReader([])];
+    const post = await app.posts(alice, 'with a place for comments');
+    const nodes = [NICK, 'urn:xmpp:vcard4', 'urn:xmpp:avatar:metadata', `urn:xmpp:microblog:0:comments/${post.guid}`];
+    for (const node of nodes) await subscribeTo(romeo, alice.jid, node);
+    await subscribeTo(paris, alice.jid, NICK);
+    const { id } = (await findActorByAddress(app.ctx.store, 'xmpp', romeo.bareJid))!;
+    await blockPerson(app.ctx, alice, id);
+    const ended = [];
+    for (const _ of nodes) ended.push(await romeo.receives(`<message from='${alice.jid}'><event xmlns='${EVENT}'><subscription subscription='none'/></event></message>`));
+    expect(ended.map((message) => message.getChild('event')!.getChild('subscription')!.attrs.node).sort()).toEqual([...nodes].sort());
+    await changeProfile(app.ctx, alice, { displayName: 'Alice of the garden' });
+    await paris.receives(isEvent(alice.jid, NICK), 'her new name');
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid, NICK)).toEqual([]);
+    expect(await findSubscriptions(app.ctx.store, { actorId: alice.actorId, personId: id })).toEqual([]);
+  });
+
+  test('a subscription that outlived a block is told nothing of her name', async () => {
+    const [romeo, paris] = [await newReader([]), await newReader([])];
+    for (const client of [romeo, paris]) await subscribeTo(client, alice.jid, NICK);
+    const { id } = (await findActorByAddress(app.ctx.store, 'xmpp', romeo.bareJid))!;
+    await app.ctx.store.transaction((tx) => saveRelationship(tx, { ...noRelationship(alice.actorId, id), blockedAt: app.ctx.now() }));
+    await changeProfile(app.ctx, alice, { displayName: 'Alice of the garden' });
+    await paris.receives(isEvent(alice.jid, NICK), 'her new name');
+    await quiet(romeo);
+    expect(heard(romeo, alice.jid, NICK)).toEqual([]);
   });
 
   test('her own chat client hears of her own posts, and is no follower', async () => {

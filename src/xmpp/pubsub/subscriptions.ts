@@ -96,18 +96,19 @@ async function feedSubscriptionsOf(tx: Tx, actorId: number, personId: number): P
 }
 
 /**
- * Makes a person's feed subscriptions agree with the relationship.
+ * Makes a person's subscriptions agree with the relationship: those of the feeds follow it, and a block, whoever has set it, ends them all.
  * @returns those that changed; `state` null: it is gone
  */
 export async function settleSubscriptions(tx: Tx, actorId: number, personId: number): Promise<(Pick<PubsubSubscription, 'jid' | 'node' | 'subid'> & { state: 'subscribed' | null })[]> {
   if (actorId === personId) return [];
   const { follower, blockedAt } = await findRelationship(tx, actorId, personId);
+  const isBlocked = blockedAt !== null || (await findRelationship(tx, personId, actorId)).blockedAt !== null;
   const changed = [];
-  for (const one of await feedSubscriptionsOf(tx, actorId, personId)) {
-    if (follower === 'on' && one.state === 'pending') {
+  for (const one of isBlocked ? await findSubscriptions(tx, { actorId, personId }) : await feedSubscriptionsOf(tx, actorId, personId)) {
+    if (!isBlocked && follower === 'on' && one.state === 'pending') {
       await upsertSubscription(tx, { ...one, state: 'subscribed' });
       changed.push({ ...one, state: 'subscribed' as const });
-    } else if (blockedAt !== null || follower === 'none' || (follower === 'refused' && one.state === 'subscribed')) {
+    } else if (isBlocked || follower === 'none' || (follower === 'refused' && one.state === 'subscribed')) {
       await deleteSubscription(tx, actorId, one.node, one.jid);
       changed.push({ ...one, state: null });
     }
