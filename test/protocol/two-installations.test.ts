@@ -1,7 +1,12 @@
 // Two installations of ours, one behind Prosody and one behind ejabberd, over server-to-server.
+import sharp from 'sharp';
 import { createAspect } from '../../src/services/aspects.js';
-import { lookUp, personView } from '../../src/services/people.js';
+import { readPicture, removePicture, setPicture } from '../../src/services/media.js';
+import { listNotifications } from '../../src/services/notifications.js';
+import { askAbout, lookUp, personView } from '../../src/services/people.js';
+import { changeProfile } from '../../src/services/profiles.js';
 import { acceptRequest, addContact, blockPerson, contactsPage, putIntoAspect, refuseRequest, setAskFirst } from '../../src/services/relationships.js';
+import { findActorByAddress } from '../../src/store/actors.js';
 import { eventually } from '../support/eventually.js';
 import { type Member, openTwo, type Two } from '../support/two-installations.js';
 
@@ -17,6 +22,9 @@ beforeEach(() => {
 
 const texts = async (member: Member): Promise<string[]> => (await two.streamOf(member)).map(({ post }) => post.markdown);
 const sees = (member: Member, ...expected: string[]) => eventually(two.homeOf(member), () => texts(member), (found) => [...found].sort().join() === [...expected].sort().join());
+const notices = async (member: Member): Promise<string[]> =>
+  (await listNotifications(two.homeOf(member).ctx, member, { limit: 20 })).map(({ notification, by }) => `${notification.kind} by ${by.username}`).sort();
+const told = (member: Member, ...expected: string[]) => eventually(two.homeOf(member), () => notices(member), (found) => found.join() === [...expected].sort().join());
 
 test('they befriend each other, and each reads what the other posts, edits and deletes', async () => {
   await two.befriend(alice, bob);
@@ -55,6 +63,65 @@ test('who is asked first lets in or does not, and older public posts come with t
   await acceptRequest(two.there.ctx, bob, request!.id, { followBack: false });
   await eventually(two.here, async () => (await two.between(alice, bob)).following === 'on');
   await sees(alice, 'from before');
+});
+
+test('who accepts and follows back is a contact on both sides, and each is told', async () => {
+  await setAskFirst(two.there.ctx, bob, true);
+  await addContact(two.here.ctx, alice, bob.jid);
+  await told(bob, `request by ${alice.username}`);
+  const [request] = (await contactsPage(two.there.ctx, bob)).requests;
+  await acceptRequest(two.there.ctx, bob, request!.id, { followBack: true });
+  for (const [one, other] of [[alice, bob] as const, [bob, alice] as const])
+    await eventually(two.homeOf(one), () => two.between(one, other), ({ following, follower, addedAt }) => following === 'on' && follower === 'on' && addedAt !== null);
+  await told(alice, `accepted by ${bob.username}`);
+  await two.there.posts(bob, 'for contacts', { to: 'contacts' });
+  await two.here.posts(alice, 'mine for contacts', { to: 'contacts' });
+  await sees(alice, 'for contacts', 'mine for contacts');
+  await sees(bob, 'for contacts', 'mine for contacts');
+});
+
+test('who may see older posts finds those for contacts too, and who may not does not', async () => {
+  const eve = await two.here.account(`eve${count}`);
+  await two.follows(alice, bob);
+  await two.follows(eve, bob);
+  await two.there.posts(bob, 'old, for contacts', { to: 'contacts' });
+  await two.there.posts(bob, 'old, for all');
+  await addContact(two.there.ctx, bob, alice.jid, { older: true });
+  await addContact(two.there.ctx, bob, eve.jid);
+  for (const one of [alice, eve]) {
+    await eventually(two.there, async () => (await two.between(bob, one)).following === 'on');
+    await askAbout(two.here.ctx, one, (await findActorByAddress(two.here.ctx.store, 'xmpp', bob.jid))!, { again: true });
+    await two.here.idle();
+  }
+  await sees(alice, 'old, for contacts', 'old, for all');
+  await sees(eve, 'old, for all');
+});
+
+test('a mention rings there, once, and not where the post is not for the one mentioned', async () => {
+  const eve = await two.here.account(`eve${count}`);
+  await two.befriend(alice, bob);
+  await two.follows(eve, bob);
+  await two.there.posts(bob, `only for contacts, @${alice.jid} and @${eve.jid}`, { to: 'contacts' });
+  const { guid } = await two.there.posts(bob, `for all, @${alice.jid}`);
+  await two.there.edits(bob, guid, `for all, dear @${alice.jid}`);
+  await sees(alice, `only for contacts, @${alice.jid} and @${eve.jid}`, `for all, dear @${alice.jid}`);
+  await told(alice, `accepted by ${bob.username}`, `mention by ${bob.username}`, `mention by ${bob.username}`);
+  await sees(eve, `for all, dear @${alice.jid}`);
+  await told(eve, `accepted by ${bob.username}`);
+});
+
+test('another name, text and picture of hers are seen there, and that there is no picture any more', async () => {
+  await two.befriend(alice, bob);
+  const seen = async () => (await findActorByAddress(two.there.ctx.store, 'xmpp', alice.jid))!.profile;
+  await changeProfile(two.here.ctx, alice, { displayName: 'Alice the Second', summary: 'likes tea' });
+  await eventually(two.there, seen, ({ displayName, summary }) => displayName === 'Alice the Second' && summary === 'likes tea');
+  await setPicture(two.here.ctx, alice, 'avatar', await sharp({ create: { width: 90, height: 90, channels: 3, background: '#c33' } }).png().toBuffer());
+  const { avatar } = await eventually(two.there, seen, (profile) => profile.avatar !== null);
+  const { dominant } = await sharp((await readPicture(two.there.ctx, avatar!))!.bytes).stats();
+  expect(dominant.r).toBeGreaterThan(180);
+  expect(dominant.g).toBeLessThan(80);
+  await removePicture(two.here.ctx, alice, 'avatar');
+  await eventually(two.there, seen, (profile) => profile.avatar === null);
 });
 
 test('a refusal ends the asking on both sides', async () => {

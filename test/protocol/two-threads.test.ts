@@ -1,10 +1,14 @@
 // Two installations of ours, one behind Prosody and one behind ejabberd: what is said under each other's posts, over server-to-server.
+import type { Audience } from '../../src/domain/activity.js';
 import type { Post } from '../../src/domain/post.js';
 import { commentOn, deleteComment, editComment, listComments } from '../../src/services/comments.js';
+import { listNotifications } from '../../src/services/notifications.js';
 import { likePost, likersOf, unlikePost } from '../../src/services/reactions.js';
+import { blockPerson, contactsPage } from '../../src/services/relationships.js';
 import { wantComments } from '../../src/services/remote-threads.js';
 import { resharePost, unresharePost } from '../../src/services/reshares.js';
 import { actorOf, type PostView } from '../../src/services/stream.js';
+import { addRecipients } from '../../src/store/received.js';
 import { eventually } from '../support/eventually.js';
 import { type Member, openTwo, type Two } from '../support/two-installations.js';
 
@@ -20,9 +24,14 @@ const scene = openTwo();
 beforeEach(async () => {
   ({ two, alice, bob, number: count } = scene);
   await two.befriend(alice, bob);
-  post = await two.there.posts(bob, 'from bob');
-  copy = (await eventually(two.here, () => two.streamOf(alice), (views) => views.length === 1))[0]!;
+  await posted('from bob');
 });
+
+/** bob posts what the test is about. */
+async function posted(text: string, audience?: Audience): Promise<void> {
+  post = await two.there.posts(bob, text, audience);
+  copy = (await eventually(two.here, () => two.streamOf(alice), (views) => views.some(({ origin }) => origin?.itemId === post.guid))).find(({ origin }) => origin?.itemId === post.guid)!;
+}
 
 const me = (member: Member) => actorOf(two.homeOf(member).ctx, member);
 const guidFor = (member: Member) => (two.homeOf(member) === two.there ? post.guid : copy.post.guid);
@@ -36,6 +45,17 @@ const opens = async (member: Member) => {
   await wantComments(two.homeOf(member).ctx, member.actorId, guidFor(member));
   await two.homeOf(member).idle();
 };
+/** As if her server had come by the post in some way. */
+const shownTo = (member: Member) => two.here.ctx.store.transaction((tx) => addRecipients(tx, copy.post.guid, [member.actorId]));
+/** Her last comment did not get in. */
+const refusedThere = (member: Member) =>
+  eventually(two.here, () => listComments(two.here.ctx, { actorId: member.actorId }, copy.post.guid, { limit: 1 }), ([one]) => one?.author.username === member.username && one.undelivered !== undefined);
+const told = (member: Member, ...expected: string[]) =>
+  eventually(
+    two.homeOf(member),
+    async () => (await listNotifications(two.homeOf(member).ctx, member, { limit: 20 })).map(({ notification, by }) => `${notification.kind} by ${by.username}`).filter((line) => !line.startsWith('accepted')),
+    (found) => [...found].sort().join() === [...expected].sort().join(),
+  );
 
 test('comments, their edits and their ends go both ways', async () => {
   await opens(alice);
@@ -130,4 +150,57 @@ test('a comment that is refused there tells its author why', async () => {
   await two.here.idle();
   const [view] = await eventually(two.here, () => listComments(two.here.ctx, { actorId: alice.actorId }, copy.post.guid, { limit: 1 }), ([one]) => one?.undelivered !== undefined);
   expect(view!.undelivered).toContain('no place');
+});
+
+test('under a post for contacts those who may see it comment and like; for who follows and is no contact there is no such post', async () => {
+  const eve = await two.here.account(`eve${count}`);
+  await two.follows(eve, bob);
+  await posted('for contacts', { to: 'contacts' });
+  await opens(alice);
+  await say(alice, 'between us');
+  await likePost(two.here.ctx, await me(alice), copy.post.guid);
+  await reads(bob, `${alice.username}: between us`);
+  await liked(bob, alice.username);
+  await say(bob, 'quite');
+  await reads(alice, `${alice.username}: between us`, `${bob.username}: quite`);
+  await expect(say(eve, 'me too')).rejects.toMatchObject({ code: 'not-found' });
+  await expect(likePost(two.here.ctx, await me(eve), copy.post.guid)).rejects.toMatchObject({ code: 'not-found' });
+  // Nor does bob's server take her word, however her own server came to send it.
+  await shownTo(eve);
+  await say(eve, 'let me in');
+  await likePost(two.here.ctx, await me(eve), copy.post.guid);
+  await two.here.idle();
+  await refusedThere(eve);
+  expect(await comments(bob)).toEqual([`${alice.username}: between us`, `${bob.username}: quite`]);
+  expect(await likers(bob)).toEqual([alice.username]);
+});
+
+test('whom the author has blocked neither comments nor likes, though her server still knows the post', async () => {
+  await opens(alice);
+  await say(alice, 'before');
+  await reads(bob, `${alice.username}: before`);
+  await blockPerson(two.there.ctx, bob, (await contactsPage(two.there.ctx, bob)).contacts[0]!.id);
+  await eventually(two.here, async () => (await two.between(alice, bob)).following === 'none');
+  await say(alice, 'after');
+  await likePost(two.here.ctx, await me(alice), copy.post.guid);
+  await two.here.idle();
+  await refusedThere(alice);
+  expect(await comments(bob)).toEqual([]);
+  expect(await likers(bob)).toEqual([]);
+  expect((await listComments(two.there.ctx, 'anonymous', post.guid, { limit: 20 })).map(({ comment }) => comment.markdown)).not.toContain('after');
+});
+
+test('a comment, a like and who is mentioned in a comment ring there, each once', async () => {
+  const carol = await two.here.account(`carol${count}`);
+  const dave = await two.there.account(`dave${count}`);
+  await two.follows(carol, bob);
+  await opens(alice);
+  await opens(carol);
+  await say(alice, `hello @${dave.jid}`);
+  await likePost(two.here.ctx, await me(alice), copy.post.guid);
+  await told(bob, `comment by ${alice.username}`, `like by ${alice.username}`);
+  await told(dave, `mention by ${alice.username}`);
+  await say(bob, `ask @${carol.jid}`);
+  await told(alice, `also-commented by ${bob.username}`);
+  await told(carol, `mention by ${bob.username}`);
 });
