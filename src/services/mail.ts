@@ -141,13 +141,20 @@ export async function postMail(ctx: Context, mail: { to: string; words: Rendered
   try {
     await transport.sendMail(message);
   } catch (error) {
-    const { code, responseCode, message: text } = error as Error & { code?: string; responseCode?: number };
+    const { code, responseCode } = error as Refusal;
     // Only a refusal of this very receiver or message is for good; a wrong password for our mail server is mended by the operator.
     const permanent = (code === 'EENVELOPE' || code === 'EMESSAGE') && (responseCode ?? 0) >= 500;
-    throw new DeliveryError(`the mail server did not take it: ${text}`, permanent);
+    throw new DeliveryError(`the mail server did not take it: ${inCodes(error as Refusal)}`, permanent);
   }
   ctx.log.info({ template }, 'mail sent');
 }
+
+/** What nodemailer throws. `command` is its name, like `RCPT TO`, without what follows. */
+type Refusal = Error & { code?: string; originalCode?: string; command?: string; responseCode?: number; response?: string };
+
+/** The words of a mail server repeat addresses and more, and this goes into the log and the queue: so codes alone (RFC 3463), e.g. `EENVELOPE RCPT TO 550 5.1.1`. */
+const inCodes = ({ code, originalCode, command, responseCode, response }: Refusal): string =>
+  [code, originalCode, command, responseCode, /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(response ?? '')?.[1]].filter(Boolean).join(' ') || 'no code';
 
 /** Writes beside its place, then renames: whoever looks into the folder sees whole mails only. */
 async function writeMail(folder: string, slug: string, eml: Buffer, now: number): Promise<string> {

@@ -2,8 +2,11 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { mainHandlers } from '../../../src/cli/job-handlers.js';
+import { startWorker } from '../../../src/jobs/worker.js';
 import { checkMail, queueMail, renderMail, sendMail } from '../../../src/services/mail.js';
 import { type Facts, MAIL_TEXTS } from '../../../src/services/mail-texts.js';
+import { listJobs } from '../../../src/store/jobs.js';
 import { type TestContext, testContext } from '../../support/context.js';
 import { readMails } from '../../support/mails.js';
 
@@ -157,6 +160,18 @@ describe('mails by SMTP', () => {
   ])('%s answered with %s: permanent = %s', async (verb, answer, permanent) => {
     answers[verb] = answer;
     await expect(send()).rejects.toMatchObject({ name: 'DeliveryError', permanent });
+  });
+
+  test('what the server says of the receiver stays out of the log and the queue: codes alone are kept', async () => {
+    answers['RCPT'] = '550 5.1.1 <alice@mail.test>: bob, see https://mail.test/canary';
+    await ctx.store.transaction((tx) => queueMail(ctx, tx, 'alice@mail.test', 'password-changed', { username: 'alice' }));
+    const worker = startWorker({ ...ctx, queue: 'main', handlers: mainHandlers(ctx), concurrency: 1 });
+    await worker.idle();
+    await worker.stop();
+    const [job] = await listJobs(ctx.store, { failed: true, limit: 1 });
+    expect(job!.lastError).toBe('the mail server did not take it: EENVELOPE RCPT TO 550 5.1.1');
+    expect(ctx.logged()).toContain('EENVELOPE RCPT TO 550 5.1.1');
+    expect(ctx.logged()).not.toMatch(/alice@|canary/);
   });
 
   test('a server that is away is tried again later', async () => {
