@@ -124,13 +124,18 @@ export async function editComment(ctx: Context, by: Actor, commentGuid: Guid, te
 
 async function rewrite(ctx: Context, tx: Tx, by: Actor, post: Post, comment: Comment, text: string, destinations: Destinations): Promise<Comment> {
   if (text === comment.markdown) return comment;
-  const before = await writeText(ctx, tx, comment.markdown, by);
   const { html, mentions } = await writeText(ctx, tx, text, by);
   const edited: Comment = { ...comment, markdown: text, html, editedAt: ctx.now() };
   await updateComment(tx, comment.guid, { markdown: text, html, editedAt: edited.editedAt });
   await recordUnder(ctx, tx, { verb: 'update-comment', by: by.id, post, about: comment.guid }, destinations);
-  await notifyMentioned(ctx, tx, { handles: mentions.filter((handle) => !before.mentions.includes(handle)), byId: by.id, postGuid: post.guid, commentGuid: comment.guid });
+  await notifyNewlyMentioned(ctx, tx, comment, by, mentions);
   return edited;
+}
+
+/** An edit rings only those who were not mentioned before. */
+async function notifyNewlyMentioned(ctx: Context, tx: Tx, before: Comment, by: Actor, mentions: readonly string[]): Promise<void> {
+  const known = (await writeText(ctx, tx, before.markdown, by)).mentions;
+  await notifyMentioned(ctx, tx, { handles: mentions.filter((handle) => !known.includes(handle)), byId: by.id, postGuid: before.postGuid, commentGuid: before.guid });
 }
 
 /**
@@ -172,6 +177,7 @@ export async function receiveComment(ctx: Context, tx: Tx, post: Post, author: A
   if (known) {
     const edited = { ...known, markdown: text, html, editedAt: version };
     await updateComment(tx, known.guid, { markdown: text, html, editedAt: version });
+    await notifyNewlyMentioned(ctx, tx, known, author, mentions);
     tx.publish({ kind: 'comment', actorId: author.id, guid: post.guid });
     return edited;
   }
