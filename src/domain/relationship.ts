@@ -41,7 +41,7 @@ export type RelationshipEvent =
 export interface RelationshipFacts {
   /** A has switched on "ask me first". */
   askFirst: boolean;
-  /** Some wish of B's to follow still stands on a wire (a pending pubsub subscription, RFC 6121 "pending in"). */
+  /** Some wish of B's to follow still stands: on a wire (a pending pubsub subscription, RFC 6121 "pending in"), or here, with A among B's contacts. */
   stillAsks: boolean;
   now: number;
   /** With `add`: B may see A's older posts for contacts, too. */
@@ -86,7 +86,7 @@ const RULES: Record<RelationshipEvent, Rule> = {
   accept: (state, { stillAsks }) => {
     if (state.follower === 'on') return {};
     if (state.follower === 'none') throw new DomainError('conflict', 'This request is no longer there.');
-    // After a refusal whose wish is gone from every wire there is nobody to let in: B may ask again.
+    // After a refusal whose wish is gone there is nobody to let in: B may ask again.
     return { follower: state.follower === 'refused' && !stillAsks ? 'none' : 'on' };
   },
   refuse: (state) => (state.follower === 'none' ? {} : { follower: 'refused' }),
@@ -105,6 +105,9 @@ export function nextRelationship(state: Relationship, event: RelationshipEvent, 
   const changed = Object.entries(change).some(([key, value]) => state[key as keyof Relationship] !== value);
   return changed ? { ...state, ...change } : state;
 }
+
+/** A wants to follow her contact B and does not: B's side has said no, or she ended it by herself in a chat app. */
+export const isNotLet = (state: Relationship): boolean => state.addedAt !== null && state.following === 'none';
 
 /** Does the row say anything? */
 export const isEmpty = (state: Relationship): boolean =>

@@ -34,7 +34,7 @@ export interface Entry {
 export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId: number, event: RelationshipEvent, more: { older?: boolean } = {}): Promise<Relationship> {
   if (actorId === otherId) throw new DomainError('invalid', 'This is your own address.', 'address');
   const before = await findRelationship(tx, actorId, otherId);
-  const stillAsks = before.follower === 'refused' && (await asksOnWire(tx, actorId, otherId));
+  const stillAsks = before.follower === 'refused' && (await stillWants(tx, actorId, otherId));
   let after = nextRelationship(before, event, { askFirst: await asksFirst(tx, actorId), stillAsks, now: ctx.now(), ...more });
   const other = await findActor(tx, otherId);
   if (other?.isLocal) {
@@ -73,8 +73,9 @@ async function tellChange(ctx: Context, tx: Tx, before: Relationship, after: Rel
 const reconcile = (actorId: number, otherId: number) =>
   ({ kind: 'reconcile-presence', payload: { actorId, otherId }, queue: 'xmpp', lane: `presence:${actorId}:${otherId}` }) as const;
 
-/** Does a wish of B's to follow still stand on a wire? A refused pubsub subscription goes on waiting. */
-const asksOnWire = async (tx: Tx, actorId: number, otherId: number): Promise<boolean> =>
+/** Does a wish of B's to follow still stand? A refused pubsub subscription goes on waiting, and who lives here keeps A as a contact. */
+const stillWants = async (tx: Tx, actorId: number, otherId: number): Promise<boolean> =>
+  (await findRelationship(tx, otherId, actorId)).addedAt !== null ||
   (await findSubscriptions(tx, { actorId, personId: otherId })).some((one) => one.state === 'pending') || (await legsOf(tx, actorId, otherId)).some((leg) => leg.inbound === 'asked');
 
 const asksFirst = async (db: Db, actorId: number) => (await findAccountByActor(db, actorId))?.askFirst ?? false;
@@ -150,14 +151,15 @@ export function parseAddress(text: string, publicUrl: string, ownDomain: string)
   return { username: match[1]!, domain: match[2]! };
 }
 
-/** Everything that the contacts page shows: who asks, who was added, who follows, who is blocked or hidden. */
-export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; blocked: Entry[]; muted: Entry[] }> {
+/** Everything that the contacts page shows: who asks, who was added, who follows, who was refused, who is blocked or hidden. */
+export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; refused: Entry[]; blocked: Entry[]; muted: Entry[] }> {
   const [rows, aspects] = await Promise.all([listRelationships(ctx.store, account.actorId), aspectsByMember(ctx.store, account.actorId)]);
   const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: aspects.get(other.id) ?? [] }));
   return {
     requests: entries.filter((entry) => entry.relationship.follower === 'asked'),
     contacts: entries.filter((entry) => entry.relationship.addedAt !== null),
     followers: entries.filter((entry) => entry.relationship.follower === 'on'),
+    refused: entries.filter((entry) => entry.relationship.follower === 'refused'),
     blocked: entries.filter((entry) => entry.relationship.blockedAt !== null),
     muted: entries.filter((entry) => entry.relationship.mutedAt !== null),
   };
@@ -246,7 +248,7 @@ async function act(ctx: Context, account: Account, otherId: number, ...events: R
   });
 }
 
-/** Lets someone follow who asked; with `followBack` they are added to the contacts, too. @throws DomainError conflict, not-found */
+/** Lets someone follow who asked, or who was refused (whose wish is gone may ask again); with `followBack` they are added to the contacts, too. @throws DomainError conflict, not-found */
 export const acceptRequest = (ctx: Context, account: Account, otherId: number, { followBack }: { followBack: boolean }) =>
   act(ctx, account, otherId, 'accept', ...(followBack ? (['add'] as const) : []));
 /** Says no to a request, or ends someone's following. @throws DomainError not-found */

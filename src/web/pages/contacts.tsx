@@ -1,4 +1,5 @@
 import { nameOf } from '../../domain/actor.js';
+import { isNotLet } from '../../domain/relationship.js';
 import type { AspectView } from '../../services/aspects.js';
 import type { Entry } from '../../services/relationships.js';
 import type { Faults } from '../forms.js';
@@ -6,16 +7,17 @@ import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
 import { FaultSummary, Icon, Notice, PostForm } from '../views/parts.js';
-import { Action, RelationWords, RequestActs, Who } from '../views/Relation.js';
+import { Action, AskAgain, RelationWords, RequestActs, Who } from '../views/Relation.js';
 import { LookUp, OwnAddress, SideText } from '../views/Side.js';
 
 /** Which people: a number is an aspect. */
-export type ContactsView = 'all' | 'followers' | 'blocked' | 'muted' | number;
+export type ContactsView = 'all' | 'followers' | 'refused' | 'blocked' | 'muted' | number;
 
 interface ContactsProps {
   requests: Entry[];
   contacts: Entry[];
   followers: Entry[];
+  refused: Entry[];
   blocked: Entry[];
   muted: Entry[];
   aspects: AspectView[];
@@ -26,14 +28,15 @@ interface ContactsProps {
   faults?: Faults;
 }
 
-export function ContactsPage({ requests, contacts, followers, blocked, muted, aspects, view, into, notice, faults }: ContactsProps) {
+export function ContactsPage({ requests, contacts, followers, refused, blocked, muted, aspects, view, into, notice, faults }: ContactsProps) {
   const { t, account } = useVisit() as Member;
   const inAspect = (id: number) => contacts.filter((entry) => entry.aspectIds.includes(id));
-  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, blocked, muted }[view];
+  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, refused, blocked, muted }[view];
   const tabs = [
     { id: 'all', href: '/contacts', words: t.contacts.all, count: contacts.length },
     ...aspects.map(({ id, name, members }) => ({ id, href: `/contacts?aspect=${id}`, words: name, count: members })),
     { id: 'followers', href: '/contacts?only=followers', words: t.contacts.followMe, count: followers.length },
+    ...(refused.length > 0 || view === 'refused' ? [{ id: 'refused', href: '/contacts?only=refused', words: t.contacts.refusedTab, count: refused.length }] : []),
     ...(muted.length > 0 || view === 'muted' ? [{ id: 'muted', href: '/contacts?only=muted', words: t.contacts.mutedTab, count: muted.length }] : []),
     { id: 'blocked', href: '/contacts?only=blocked', words: t.contacts.blockedTab, count: blocked.length },
   ];
@@ -110,6 +113,7 @@ const Empty = ({ view }: { view: ContactsView }) => {
   const [heading, text] = {
     all: [t.contacts.emptyAll, t.contacts.emptyAllText],
     followers: [t.contacts.emptyFollowers, t.contacts.emptyFollowersText],
+    refused: [t.contacts.emptyRefused, t.contacts.emptyRefusedText],
     blocked: [t.contacts.emptyBlocked, t.contacts.emptyBlockedText],
     muted: [t.contacts.emptyMuted, t.contacts.emptyMutedText],
     aspect: [t.aspects.nobody, t.aspects.nobodyText],
@@ -156,14 +160,16 @@ function Person({ entry, aspects }: { entry: Entry; aspects: AspectView[] }) {
               </button>
             </PostForm>
           )}
+          {isNotLet(relationship) && <AskAgain address={entry.address} />}
           {addedAt !== null && (
             <a class="btn btn--quiet" href={`/contacts/${id}`}>
               <Icon name="circles" />
               {t.contacts.changeAspects}
             </a>
           )}
-          {addedAt !== null && <Action id={id} action="remove" words={t.contacts.stop} icon="cross" />}
+          {addedAt !== null && <Action id={id} action="remove" words={isNotLet(relationship) ? t.contacts.remove : t.contacts.stop} icon="cross" />}
           {follower === 'on' && <Action id={id} action="reject" words={t.contacts.endFollowing} icon="cross" />}
+          {follower === 'refused' && <Action id={id} action="accept" words={t.contacts.letFollow} icon="check" />}
           {blockedAt === null && <Action id={id} action={mutedAt === null ? 'mute' : 'unmute'} words={mutedAt === null ? t.contacts.mute : t.contacts.unmute} icon="eye" />}
           {blockedAt === null ? <Action id={id} action="block" words={t.contacts.block} icon="lock" bad /> : <Action id={id} action="unblock" words={t.contacts.unblock} icon="lock" />}
         </div>

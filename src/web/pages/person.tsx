@@ -1,5 +1,5 @@
 import { type Actor, handleOf, nameOf } from '../../domain/actor.js';
-import type { Relationship } from '../../domain/relationship.js';
+import { isNotLet, type Relationship } from '../../domain/relationship.js';
 import type { AspectView } from '../../services/aspects.js';
 import type { PostView } from '../../services/stream.js';
 import { useVisit } from '../visit.js';
@@ -7,7 +7,7 @@ import { AspectChips, AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
 import { Address, Avatar, Icon, mediaPath, Mark, monthOf, Net, Notice, pageOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
-import { Action, RelationWords, RequestActs } from '../views/Relation.js';
+import { Action, AskAgain, RelationWords, RequestActs } from '../views/Relation.js';
 import { Older } from './stream.js';
 
 /** How far we have come in asking another server about someone. */
@@ -98,6 +98,7 @@ export function PersonPage({ actor, since, posts, count, olderThan, relationship
             </p>
           )}
           {relationship?.follower === 'asked' && <RequestActs id={actor.id} next={path} />}
+          {relationship?.follower === 'refused' && <Action id={actor.id} action="accept" words={t.contacts.letFollow} icon="check" plain next={path} />}
           <Follow actor={actor} relationship={relationship} isOwn={isOwn} aspects={aspects} aspectIds={aspectIds} />
         </div>
       </section>
@@ -229,7 +230,11 @@ function Follow({ actor, relationship, isOwn, aspects, aspectIds }: Pick<PersonP
     return (
       <>
         {muted}
-        <Action id={actor.id} action="remove" words={t.person.stop} plain next={pageOf(actor)} />
+        {isNotLet(relationship) && <p class="quiet">{t.contacts.notFollowingText(name)}</p>}
+        <div class="row">
+          {isNotLet(relationship) && <AskAgain address={handleOf(actor)} from="person" />}
+          <Action id={actor.id} action="remove" words={isNotLet(relationship) ? t.contacts.remove : t.person.stop} plain next={pageOf(actor)} />
+        </div>
         <AspectsForm id={actor.id} name={name} aspects={aspects} ticked={aspectIds} from="person" />
       </>
     );

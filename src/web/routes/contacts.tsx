@@ -2,7 +2,7 @@ import express from 'express';
 import type { Account } from '../../domain/account.js';
 import { type Actor, nameOf } from '../../domain/actor.js';
 import { DomainError } from '../../domain/errors.js';
-import { isEmpty } from '../../domain/relationship.js';
+import { isEmpty, type Relationship } from '../../domain/relationship.js';
 import { listAspectViews } from '../../services/aspects.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
@@ -71,7 +71,7 @@ export function contactsRoutes(ctx: Context): express.Router {
     res.redirect(303, path);
   });
 
-  const actions: Record<string, (account: Account, id: number, body: unknown) => Promise<unknown>> = {
+  const actions: Record<string, (account: Account, id: number, body: unknown) => Promise<Relationship>> = {
     accept: (account, id, body) => acceptRequest(ctx, account, id, { followBack: (body as { follow?: unknown }).follow === 'yes' }),
     reject: (account, id) => refuseRequest(ctx, account, id),
     remove: (account, id) => removeContact(ctx, account, id),
@@ -86,8 +86,9 @@ export function contactsRoutes(ctx: Context): express.Router {
       const { account } = memberOf(res);
       const id = idOf(req.params.id);
       await takeLimits(ctx, { 'follow-account': String(account.id) });
-      await act(account, id, req.body ?? {});
-      res.redirect(303, withDone(localPath(actForm.parse(req.body ?? {}).next, '/contacts'), name, id));
+      const { follower } = await act(account, id, req.body ?? {});
+      const done = name === 'accept' && follower !== 'on' ? 'mayAsk' : name;
+      res.redirect(303, withDone(localPath(actForm.parse(req.body ?? {}).next, '/contacts'), done, id));
     });
   }
 
@@ -152,5 +153,5 @@ const aspectTyped = (text: string | undefined) => {
 
 function viewOf(req: express.Request, aspects: readonly { id: number }[]): ContactsView {
   const only = queryText(req, 'only');
-  return aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? (only === 'followers' || only === 'blocked' || only === 'muted' ? only : 'all');
+  return aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? (only === 'followers' || only === 'refused' || only === 'blocked' || only === 'muted' ? only : 'all');
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { type Actor, handleOf } from '../../domain/actor.js';
-import type { Relationship } from '../../domain/relationship.js';
+import { isNotLet, type Relationship } from '../../domain/relationship.js';
 import { useVisit } from '../visit.js';
 import { Avatar, Icon, Net, PersonLink, PostForm } from './parts.js';
 
@@ -20,8 +20,9 @@ export const Who = ({ entry: { other }, children }: { entry: { other: Actor }; c
 );
 
 /** What stands between the visitor and someone, in words. */
-export function RelationWords({ relationship: { follower, following, blockedAt, mutedAt } }: { relationship: Relationship }) {
+export function RelationWords({ relationship }: { relationship: Relationship }) {
   const { t } = useVisit();
+  const { follower, following, blockedAt, mutedAt } = relationship;
   if (blockedAt !== null) {
     return (
       <span class="tag">
@@ -54,6 +55,12 @@ export function RelationWords({ relationship: { follower, following, blockedAt, 
           {t.contacts.asked}
         </span>
       )}
+      {isNotLet(relationship) && (
+        <span class="tag">
+          <Icon name="cross" />
+          {t.contacts.notFollowing}
+        </span>
+      )}
       {follower === 'asked' && <span class="tag tag--on">{t.contacts.waiting}</span>}
       {mutedAt !== null && (
         <span class="tag">
@@ -68,7 +75,7 @@ export function RelationWords({ relationship: { follower, following, blockedAt, 
 interface ActionProps {
   id: number;
   /** The last part of `/contacts/ID/…`. */
-  action: 'remove' | 'reject' | 'block' | 'unblock' | 'mute' | 'unmute';
+  action: 'accept' | 'remove' | 'reject' | 'block' | 'unblock' | 'mute' | 'unmute';
   words: string;
   icon?: string;
   bad?: boolean;
@@ -87,6 +94,21 @@ export const Action = ({ id, action, words, icon, bad = false, plain = false, ne
     </button>
   </PostForm>
 );
+
+/** Once more, for a contact who is not followed. */
+export function AskAgain({ address, from }: { address: string; from?: 'person' }) {
+  const { t } = useVisit();
+  return (
+    <PostForm action="/contacts">
+      <input type="hidden" name="address" value={address} />
+      {from && <input type="hidden" name="from" value={from} />}
+      <button class={from ? 'btn btn--main' : 'btn btn--quiet'}>
+        <Icon name="add-person" />
+        {t.contacts.askAgain}
+      </button>
+    </PostForm>
+  );
+}
 
 /** The answers to someone who wants to follow. */
 export function RequestActs({ id, next }: { id: number; next?: string }) {

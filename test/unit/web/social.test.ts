@@ -4,7 +4,7 @@ import { commentOn } from '../../../src/services/comments.js';
 import { unsubscribeToken } from '../../../src/services/notification-mail.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost } from '../../../src/services/reactions.js';
-import { addContact } from '../../../src/services/relationships.js';
+import { addContact, applyEvent } from '../../../src/services/relationships.js';
 import { resharePost } from '../../../src/services/reshares.js';
 import { actorOf } from '../../../src/services/stream.js';
 import { findAccount } from '../../../src/store/accounts.js';
@@ -249,6 +249,40 @@ describe('find and follow', () => {
     expect(textOf((await erin.get('/u/bob')).text)).toContain('Wants to follow you');
     expect((await erin.post(`/contacts/${bob.account.actorId}/accept`, { follow: 'yes', next: '/u/bob' })).status).toBe(303);
     expect(textOf((await erin.get('/u/bob')).text)).toContain('You follow each other');
+  });
+
+  test('a contact who does not let one follow is said so, and is asked again', async () => {
+    const [greta, hugo] = [await site.member('greta'), await site.member('hugo')];
+    await addContact(site.ctx, hugo.account, 'greta@social.localhost');
+    await send(greta, '/u/hugo', `/contacts/${hugo.account.actorId}/reject`);
+    const page = (await hugo.get('/u/greta')).text;
+    expect(textOf(page)).toContain('You do not follow');
+    expect(textOf(page)).toContain('you do not get their posts');
+    expect(page).toContain('Remove from contacts');
+    expect(page).not.toContain('Stop following');
+    const list = (await hugo.get('/contacts')).text;
+    for (const html of [page, list]) expect(html).toMatch(/action="\/contacts"(?:(?!<\/form>).)*value="greta@social\.localhost"(?:(?!<\/form>).)*Ask again/s);
+    expect((await hugo.post('/contacts', { address: 'greta@social.localhost', from: 'person' })).headers.location).toBe(`/u/greta?done=added&who=${greta.account.actorId}`);
+    expect(textOf((await hugo.get('/u/greta')).text)).not.toContain('You do not follow');
+  });
+
+  test('who was refused is let in after all, if they still want to; otherwise they may ask again', async () => {
+    const [ines, kai] = [await site.member('ines'), await site.member('kai')];
+    const ruth = await remotePerson(site.ctx, 'refused@garden.example');
+    await send(ines, '/settings/account', '/settings/ask-first', { on: 'yes' });
+    await addContact(site.ctx, kai.account, 'ines@social.localhost');
+    await site.ctx.store.transaction((tx) => applyEvent(site.ctx, tx, ines.account.actorId, ruth.id, 'follow'));
+    for (const { id, path } of [{ id: kai.account.actorId, path: '/u/kai' }, { id: ruth.id, path: '/people/refused@garden.example' }]) {
+      await ines.post(`/contacts/${id}/reject`);
+      for (const page of [path, '/contacts?only=refused']) expect((await ines.get(page)).text).toMatch(new RegExp(`action="/contacts/${id}/accept".*?Let them follow after all`, 's'));
+    }
+    expect((await ines.post(`/contacts/${kai.account.actorId}/accept`, { next: '/u/kai' })).headers.location).toBe(`/u/kai?done=accept&who=${kai.account.actorId}`);
+    expect(textOf((await kai.get('/u/ines')).text)).toContain('You follow');
+    // Her server was told no, and knows of no wish any more.
+    const after = (await ines.post(`/contacts/${ruth.id}/accept`, { next: '/people/refused@garden.example' })).headers.location!;
+    expect(textOf((await ines.get(after)).text)).toContain('can ask again to follow you');
+    await site.ctx.store.transaction((tx) => applyEvent(site.ctx, tx, ines.account.actorId, ruth.id, 'follow'));
+    expect(textOf((await ines.get('/people/refused@garden.example')).text)).toContain('Wants to follow you');
   });
 });
 
