@@ -204,7 +204,8 @@ export function plainText(element: Element): string {
   return out.join('').trim();
 }
 
-const escapeMarkdown = (text: string): string =>
+/** As Markdown that says no more than these words, on one line. */
+export const escapeMarkdown = (text: string): string =>
   text
     .replace(/[\\`*[\]<>~|]|&(?=[#a-z])|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/giu, '\\$&')
     // What means something at the beginning of a line alone.

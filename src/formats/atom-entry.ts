@@ -4,7 +4,7 @@
 import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Post } from '../domain/post.js';
-import { cleanForeignHtml, hasMarks, htmlToXhtml, isSafeUrl, markdownOf, markdownOfHtml, parseHtml, plainText, textToXhtml } from '../html.js';
+import { cleanForeignHtml, escapeMarkdown, hasMarks, htmlToXhtml, isSafeUrl, markdownOf, markdownOfHtml, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, isDeeperThan, serialize, UNTRUSTED_LIMITS, xml } from '../xml.js';
 import { byteLength, cutText, cutXhtml } from './cut.js';
 import { type ItemAddress, itemUri, parseItemUri, xmppUri } from './item-uri.js';
@@ -345,9 +345,14 @@ const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{
 /**
  * The entry as the Markdown of one post of ours, which has no title of its own: a title that is not the beginning of the text
  * (an article written in Movim) becomes a heading above it.
+ * @param whose who wrote it, in plain words, where that has to stand above it; text that begins so already is left as it is
  */
-export function markdownOfEntry(entry: DecodedEntry): string {
+export function markdownOfEntry(entry: DecodedEntry, whose = ''): string {
   const { title, titleText, text } = entry;
+  if (whose !== '') {
+    const written = markdownOfEntry(entry);
+    return letters(written).startsWith(letters(whose)) ? written : `${escapeMarkdown(whose)}:\n\n${written}`;
+  }
   return title === '' || text === title || text === titleText || letters(text).startsWith(letters(title)) ? text : `# ${title.replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${text}`;
 }
 

@@ -127,7 +127,7 @@ export async function viewsOfPosts(ctx: Context, viewer: Viewer, posts: Post[]):
       author,
       delivery: post.authorId === me ? (deliveries.get(post.guid) ?? { total: 0, arrived: 0, failed: 0 }) : null,
       ...(root ? { counts: root.counts, liked: root.liked, reshared: root.reshared } : { counts: { comments, likes, reshares }, liked, reshared }),
-      takesComments: root ? root.takesComments : author.isLocal ? post.reshareOf === null : takesComments(origin),
+      takesComments: root ? root.takesComments : post.reshareOf === null && (author.isLocal || takesComments(origin)),
       root,
       origin: origin ? { protocol: origin.protocol, address: origin.service, node: origin.node, itemId: origin.itemId } : null,
     };

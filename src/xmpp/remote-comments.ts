@@ -205,7 +205,7 @@ const claimed = (itemId: string, jid: string): string => `${itemId} by ${jid}`;
 
 async function remotePost(tx: Tx, guid: string): Promise<Post | null> {
   const post = await findPostForDelivery(tx, guid);
-  return post && post.kind === 'note' && post.deletedAt === null && (await findActor(tx, post.authorId))?.isLocal === false ? post : null;
+  return post && post.reshareOf === null && post.deletedAt === null && (await findActor(tx, post.authorId))?.isLocal === false ? post : null;
 }
 
 /**

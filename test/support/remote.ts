@@ -15,8 +15,8 @@ export function remotePerson(ctx: Context, address: string): Promise<Actor> {
 
 let count = 0;
 
-/** A post of theirs. @param more.recipients whom their server has brought it, when it is not for everyone; `comments: false`: it has no place for comments */
-export async function remotePost(ctx: Context, author: Actor, text: string, more: { recipients?: number[]; comments?: boolean } = {}): Promise<Post> {
+/** A post of theirs. @param more.recipients whom their server has brought it, when it is not for everyone; `comments: false`: it has no place for comments; `root`: it is a reshare of that */
+export async function remotePost(ctx: Context, author: Actor, text: string, more: { recipients?: number[]; comments?: boolean; root?: { items: []; guids: string[] } } = {}): Promise<Post> {
   const jid = `${author.username}@${author.domain}`;
   const itemId = `item-${++count}`;
   const now = ctx.now();
@@ -25,7 +25,7 @@ export async function remotePost(ctx: Context, author: Actor, text: string, more
       author,
       origin: { service: jid, node: MICROBLOG, itemId },
       entry: {
-        ...{ text, iri: `xmpp:${jid}?;node=${MICROBLOG};item=${itemId}`, tags: [], language: '', published: now, updated: now, root: null },
+        ...{ text, iri: `xmpp:${jid}?;node=${MICROBLOG};item=${itemId}`, tags: [], language: '', published: now, updated: now, root: more.root ?? null },
         audience: more.recipients ? 'limited' : 'public',
         comments: more.comments === false ? null : { service: jid, node: `urn:xmpp:microblog:0:comments/${itemId}` },
       },

@@ -10,7 +10,7 @@
 //
 // Patterns in XML match a stanza that has at least these attributes, children and texts (see `matches`).
 import { createHash, randomUUID } from 'node:crypto';
-// @ts-ignore @xmpp/client has no types; what is used of it stands in `Entity`.
+// @ts-expect-error @xmpp/client has no types; what is used of it stands in `Entity`.
 import { client as createClient } from '@xmpp/client';
 import { type Element, parse, xml } from './elements.js';
 import type { TestAccount } from './servers/index.js';

@@ -3,6 +3,7 @@ import { handleOf, nameOf } from '../../domain/actor.js';
 import { itemUri } from '../../formats/item-uri.js';
 import type { DeliveryLine } from '../../services/own-deliveries.js';
 import type { PostView } from '../../services/stream.js';
+import { showsNothing } from '../fold-reshares.js';
 import { useVisit } from '../visit.js';
 import { Acts } from './Acts.js';
 import { Delivery } from './Delivery.js';
@@ -103,7 +104,7 @@ export function PostCard({ view, via = [], alone = false, level = 2, preview = f
         <AudienceMark audience={post.audience} names={shown.aspectNames} />
       </header>
       {(shown !== view || !isReshare || post.html !== '') && <Prose html={head ?? post.html} short={isShort(post.markdown)} />}
-      {isReshare && !view.root && (
+      {showsNothing(view) && (
         <p class="note">
           <Icon name="info" />
           <span>{t.post.rootGone}</span>

@@ -30,8 +30,10 @@ export function readEntry(ctx: Context, payload: Element, origin: ItemAddress): 
   if (NO_POSTS.has(entry.verb)) return null;
   const comments = commentsNodeOf(entry);
   const commentsService = comments && parseJid(comments.jid);
+  const root = rootOf(ctx, entry);
   return {
-    text: textOf(entry),
+    text: textOf(entry, root ? whoseWords(entry, origin.service) : ''),
+    root,
     iri: itemUri({ jid: origin.service, node: origin.node, item: origin.itemId }),
     tags: entry.tags,
     language: /^[a-z]{2,8}(-[a-z0-9]{1,8}){0,4}$/i.test(entry.language ?? '') ? entry.language! : '',
@@ -39,14 +41,26 @@ export function readEntry(ctx: Context, payload: Element, origin: ItemAddress): 
     updated: entry.updated,
     audience: entry.acl === null ? null : entry.acl.to === 'public' ? 'public' : 'limited',
     comments: commentsService && comments.node.length <= 1023 ? { service: commentsService.bare, node: comments.node } : null,
-    root: rootOf(ctx, entry),
   };
 }
 
-/** The text, with links to the attachments that it does not mention, cut where a post of ours would be refused. */
-function textOf(entry: DecodedEntry): string {
+const NAME_MAX = 100;
+
+/**
+ * Whose a repeated entry is, as words, if it names somebody else than its publisher: its author here is who sent it, and its root may not be known here.
+ * COMPAT Libervia 0.9: the text of what it repeats does not say it, as that of a reshare of ours does.
+ */
+function whoseWords({ authorName, authorUri }: DecodedEntry, publisher: string): string {
+  const jid = parseJid(/^xmpp:([^?#]+)/i.exec(authorUri ?? '')?.[1]);
+  if (!jid || jid.bare === publisher) return '';
+  const name = [...(authorName ?? '').replace(/\s+/g, ' ')].slice(0, NAME_MAX).join('');
+  return name === '' || name === jid.bare ? jid.bare : `${name} (${jid.bare})`;
+}
+
+/** The text, with links to the attachments that it does not mention, below whose it is, cut where a post of ours would be refused. */
+function textOf(entry: DecodedEntry, whose: string): string {
   const { links } = entry;
-  const text = markdownOfEntry(entry);
+  const text = markdownOfEntry(entry, whose);
   const attached = links.filter(({ rel, href }) => rel === 'enclosure' && !text.includes(href)).map(({ href, title }) => `[${(title ?? href).replace(/[\\[\]]/g, '\\$&')}](<${href}>)`);
   const page = links.find(({ rel, href }) => rel === 'alternate' && /^https?:/i.test(href))?.href ?? '';
   return cutText([text, ...attached].join('\n\n'), POST_MAX_BYTES - 4096, page.length < 2048 ? page : '');

@@ -216,6 +216,18 @@ describe('find and follow', () => {
     expect((await bob.get(`/posts/${closed.guid}`)).text).toContain('Came over the chat network');
   });
 
+  test('a reshare of what was never here shows the text that came with it, and no word that it is gone', async () => {
+    const omar = await remotePerson(site.ctx, 'omar@chat.example.net');
+    const { guid: rootless } = await remotePost(site.ctx, omar, 'Figs from Lena', { root: { items: [], guids: [] } });
+    const page = textOf((await alice.get(`/posts/${rootless}`)).text);
+    expect(page).toContain('Figs from Lena');
+    expect(page).not.toContain('no longer there');
+    const root = await publish(bob, 'Soon gone');
+    const { guid } = await remotePost(site.ctx, omar, '', { root: { items: [], guids: [root.guid] } });
+    await deletePost(site.ctx, bob.account, root.guid);
+    expect(textOf((await alice.get(`/posts/${guid}`)).text)).toContain('no longer there');
+  });
+
   test('follow, hide, block: each is said in words, undone, and leads back', async () => {
     const jonas = await site.member('jonas');
     const { actorId } = jonas.account;

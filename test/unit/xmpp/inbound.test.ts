@@ -82,6 +82,31 @@ test('the author is who sent it, whatever the entry and the item say', async () 
   expect(await stage.ctx.store.query('select author_id from posts')).toEqual([{ author_id: bob.id }]);
 });
 
+describe('a repeated entry whose original is not here', () => {
+  const via = "<link rel='via' href='xmpp:carol@third.test?;node=urn%3Axmpp%3Amicroblog%3A0;item=c1'/>";
+  const by = (name: string, uri: string) => `<author><name>${name}</name><uri>${uri}</uri></author>`;
+  const stored = async () => (await stage.ctx.store.query<{ author_id: number; markdown: string; html: string }>('select author_id, markdown, html from posts'))[0]!;
+
+  test('says whose it is, in words that are no more than words', async () => {
+    await stage.receive(event(item('a', post('hello', by('*Carol* &lt;b&gt;[x](https://evil.test)', 'xmpp:carol@third.test') + via))));
+    const { author_id, html } = await stored();
+    expect(author_id).toBe(bob.id);
+    expect(html).toContain('<p>*Carol* &#x3C;b>[x](');
+    expect(html).toContain('(carol@third.test):</p>');
+    expect(html).toContain('<p>hello</p>');
+    expect(html).not.toMatch(/<(em|b)>|>x<\/a>/);
+  });
+
+  test.each([
+    ['when its text begins so already', post('Carol (carol@third.test): hello', by('Carol', 'xmpp:carol@third.test') + via), 'Carol (carol@third.test): hello'],
+    ['when it names its publisher', post('hello', by('Bob', `xmpp:${BOB}`) + via), 'hello'],
+    ['when it repeats nothing', post('hello', by('Carol', 'xmpp:carol@third.test')), 'hello'],
+  ])('does not say so %s', async (_, payload, text) => {
+    await stage.receive(event(item('a', payload)));
+    expect((await stored()).markdown).toBe(text);
+  });
+});
+
 test('an explicit subscription is enough, and is believed before its answer has come', async () => {
   const { store } = stage.ctx;
   await relate(store, alice.actorId, bob.id, { following: 'asked', addedAt: 1 });

@@ -28,14 +28,14 @@ let asked: string[];
 let refusals: Record<string, string>;
 let answers: Record<string, string>;
 
-const receive = (change: { itemId?: string; comments?: { service: string; node: string } | null; author?: string; isOpen?: boolean; recipients?: number[] } = {}): Promise<Post> =>
+const receive = (change: { isReshare?: true; itemId?: string; comments?: { service: string; node: string } | null; author?: string; isOpen?: boolean; recipients?: number[] } = {}): Promise<Post> =>
   (async () => {
     const author = await makeRemote(stage.ctx.store, change.author ?? BOB);
     const { itemId = 'post-1', comments = { service: SERVICE, node: NODE } } = change;
     return (await stage.ctx.store.transaction((tx) =>
       receivePost(stage.ctx, tx, {
         ...{ author, origin: { service: change.author ?? BOB, node: 'urn:xmpp:microblog:0', itemId }, recipients: change.recipients ?? [], isOpen: change.isOpen ?? true, at: stage.ctx.now() },
-        entry: { text: 'from elsewhere', iri: `xmpp:${BOB}?;item=${itemId}`, tags: [], language: '', published: null, updated: null, audience: null, comments, root: null },
+        entry: { text: 'from elsewhere', iri: `xmpp:${BOB}?;item=${itemId}`, tags: [], language: '', published: null, updated: null, audience: null, comments, root: change.isReshare ? { items: [], guids: [] } : null },
       }),
     ))!;
   })();
@@ -262,6 +262,15 @@ describe('what others say there', () => {
     await event(`<retract id='c-1'/><retract id='h-1'/>`);
     expect(await comments()).toEqual(['paris: and me']);
     expect(await likers()).toEqual([]);
+  });
+
+  test('is heard under a reshare, too, whose root is not here', async () => {
+    const reshare = await receive({ isReshare: true, itemId: 'share-1', comments: { service: SERVICE, node: `${NODE}-shared` } });
+    await open(item('c-1', 'romeo@x.test', entry('hello')) + item('h-1', 'juliet@x.test', entry('♥')), reshare.guid);
+    expect(await comments(reshare.guid)).toEqual(['romeo: hello']);
+    expect((await likersOf(stage.ctx, { actorId: alice.actorId }, reshare.guid, 10)).actors.map(({ username }) => username)).toEqual(['juliet']);
+    await event(item('c-2', 'paris@x.test', entry('and me')), { node: `${NODE}-shared` });
+    expect(await comments(reshare.guid)).toEqual(['romeo: hello', 'paris: and me']);
   });
 
   test('is asked for once in a while, not with each look', async () => {
