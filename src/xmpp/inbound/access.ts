@@ -40,13 +40,19 @@ export class Access {
     return asked;
   }
 
-  async #find(address: NodeAddress): Promise<boolean | null | undefined> {
+  /** The same, whatever is known: it may have been closed meanwhile without a word. */
+  askAnew({ service, node }: NodeAddress): Promise<boolean | null | undefined> {
+    return this.#find({ service, node }, true);
+  }
+
+  async #find(address: NodeAddress, isAnew = false): Promise<boolean | null | undefined> {
     const { ctx } = this;
     try {
       const stored = await findAccess(ctx.store, address);
-      if (stored && stored.askedAt > ctx.now() - KNOWN_MS) return this.#remember(address, stored.model === OPEN, stored.askedAt + KNOWN_MS);
+      if (!isAnew && stored && stored.askedAt > ctx.now() - KNOWN_MS) return this.#remember(address, stored.model === OPEN, stored.askedAt + KNOWN_MS);
       const isOpen = await this.asking.isOpen(address);
       if (isOpen !== null) await ctx.store.transaction((tx) => saveAccess(tx, { ...address, model: isOpen ? OPEN : '', askedAt: ctx.now() }), { mayBeLost: true });
+      else if (stored) await ctx.store.transaction((tx) => removeAccess(tx, address), { mayBeLost: true });
       return this.#remember(address, isOpen, ctx.now() + (isOpen === null ? FAILED_MS : KNOWN_MS));
     } catch (error) {
       if (!(error instanceof Unreachable)) ctx.log.error({ err: error }, 'could not find out who may read a node');

@@ -28,8 +28,8 @@ export interface Told {
 
 /** Reads other nodes than feeds and profiles: comments, likes, an owner's own feed. */
 export interface NodeReader {
-  /** Is it for this reader? Asked of every event first. */
-  reads(event: InboundEvent): boolean;
+  /** Is it for this reader? Asked of every event first. @param local the local part of ours that it came to */
+  reads(event: InboundEvent, local: string): boolean;
   /**
    * Takes an event that is known to come from a node which `actor` (ours) has subscribed to, or whose owner she follows; or (`isAnswer`) what
    * such a node holds. Runs in a transaction with others: what a stranger wrote must not make it throw.
@@ -156,7 +156,7 @@ export class Intake {
       const parked = this.#parked.get(key);
       if (parked) this.#park(key, parked, next);
       else {
-        next.entries ??= this.#decode(next.event);
+        next.entries ??= this.#decode(next);
         const isOpen = this.parts.access.known(next.event);
         if (isOpen === undefined && dependsOnAccess(next.entries)) {
           if (this.#endsAt === null) this.#ask(key, next);
@@ -169,13 +169,13 @@ export class Intake {
     return batch;
   }
 
-  #decode(event: InboundEvent): (ReceivedEntry | null)[] {
-    if (event.node !== NS.MICROBLOG || this.#readerOf(event)) return [];
+  #decode({ event, local }: Told): (ReceivedEntry | null)[] {
+    if (event.node !== NS.MICROBLOG || this.#readerOf(event, local)) return [];
     return event.items.map(({ id, payload }) => payload && readEntry(this.ctx, payload, { service: event.service, node: event.node, itemId: id }));
   }
 
-  #readerOf(event: InboundEvent): NodeReader | undefined {
-    return this.parts.readers.find((reader) => reader.reads(event));
+  #readerOf(event: InboundEvent, local: string): NodeReader | undefined {
+    return this.parts.readers.find((reader) => reader.reads(event, local));
   }
 
   #ask(key: string, first: Waiting): void {
@@ -187,7 +187,7 @@ export class Intake {
       this.#parked.delete(key);
       this.#parkedCount -= parked.length;
       // Stored now, a public post would be for its recipient alone, for good. What is about no new post goes on.
-      const later = new Set(isOpen === undefined ? parked.filter((one) => dependsOnAccess((one.entries ??= this.#decode(one.event)))) : []);
+      const later = new Set(isOpen === undefined ? parked.filter((one) => dependsOnAccess((one.entries ??= this.#decode(one)))) : []);
       for (const one of later) this.#fetchLater(one);
       this.#ready.unshift(...parked.filter((one) => !later.has(one)));
       this.#wake();
@@ -251,7 +251,7 @@ export class Intake {
       this.counts.refused += 1;
       return;
     }
-    const reader = this.#readerOf(event);
+    const reader = this.#readerOf(event, local);
     const author = !reader && event.node === NS.MICROBLOG ? await view.person(event.service) : null;
     if (author && !author.isLocal && !event.isConfigured && !event.isEmptied) {
       for (const [index, { id, isRetracted }] of event.items.entries()) {
@@ -264,8 +264,8 @@ export class Intake {
       return;
     }
     await arrivals.write();
+    if (event.isConfigured) await this.parts.access.forget(tx, event);
     if (reader) return reader.receive(tx, event, actor, at, isAnswer);
-    if (event.isConfigured) return this.parts.access.forget(tx, event);
     if (author && !author.isLocal && event.isEmptied) await receivePurge(this.ctx, tx, event);
   }
 }

@@ -1,0 +1,149 @@
+// An own feed elsewhere that becomes posts here, without a server: what is mirrored, and what never is.
+import type { Account } from '../../../src/domain/account.js';
+import { setSource } from '../../../src/services/sources.js';
+import { findFeed } from '../../../src/store/received.js';
+import { type Element, parseStanza, xml } from '../../../src/xml.js';
+import { makeRemote, relate } from '../../support/people.js';
+import { openStage, type Stage } from '../../support/xmpp-stage.js';
+
+const MB = 'urn:xmpp:microblog:0';
+const PUBSUB = 'http://jabber.org/protocol/pubsub';
+const ME = 'alice@chat.test';
+
+let stage: Stage;
+let alice: Account & { jid: string };
+
+/** Her feed as her server has it: what is in it, and whom it lets in; silent: nobody answers. */
+const feed = { items: new Map<string, string>(), access: 'open' as 'open' | 'closed' | 'silent', refusal: '' };
+
+const result = (iq: Element, ...inside: Element[]) => xml('iq', { type: 'result', from: iq.attrs.to, to: iq.attrs.from }, xml('pubsub', { xmlns: PUBSUB }, inside));
+const refuse = (iq: Element, condition: string) =>
+  xml('iq', { type: 'error', from: iq.attrs.to, to: iq.attrs.from }, xml('error', { type: 'cancel' }, xml(condition, { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })));
+const itemOf = ([id, payload]: [string, string]) => xml('item', { id }, parseStanza(payload));
+
+function answer(iq: Element): Element | null {
+  const pubsub = iq.getChild('pubsub', PUBSUB);
+  if (iq.attrs.to !== ME || !pubsub) return refuse(iq, 'service-unavailable');
+  if (pubsub.getChild('subscribe')) return result(iq, xml('subscription', { node: MB, jid: iq.attrs.from, subscription: 'subscribed' }));
+  const asked = pubsub.getChild('items');
+  if (asked?.attrs.node !== MB) return refuse(iq, 'item-not-found');
+  if (iq.attrs.from!.startsWith('no.one@')) return feed.access === 'silent' ? null : feed.access === 'open' ? result(iq) : refuse(iq, 'not-authorized');
+  if (feed.refusal !== '') return refuse(iq, feed.refusal);
+  const wanted = asked.getChildren('item').map(({ attrs }) => attrs.id);
+  const found = [...feed.items].filter(([id]) => wanted.length === 0 || wanted.includes(id)).slice(-Number(asked.attrs.max_items ?? 1000));
+  return result(iq, xml('items', { node: MB }, found.map(itemOf)));
+}
+
+const entry = (title: string, more = '') => {
+  const now = new Date(stage.ctx.now()).toISOString();
+  return `<entry xmlns='http://www.w3.org/2005/Atom'><title>${title}</title><published>${now}</published><updated>${now}</updated>${more}</entry>`;
+};
+const event = (inside: string, to = alice.jid) => `<message from='${ME}' to='${to}' type='headline'><event xmlns='${PUBSUB}#event'>${inside}</event></message>`;
+const about = (inside: string, to?: string) => event(`<items node='${MB}'>${inside}</items>`, to);
+
+/** She publishes, or edits, at her own address; her server tells us. */
+async function publish(id: string, title: string, more = ''): Promise<void> {
+  stage.ctx.pass(1_000);
+  feed.items.delete(id);
+  feed.items.set(id, entry(title, more));
+  await stage.receive(about(`<item id='${id}'>${feed.items.get(id)}</item>`));
+}
+async function retract(id: string): Promise<void> {
+  feed.items.delete(id);
+  await stage.receive(about(`<retract id='${id}'/>`));
+}
+/** Her posts here. */
+const mirrored = async () =>
+  (await stage.ctx.store.query<{ markdown: string; audience: string }>('select markdown, audience from posts where author_id = ? and deleted_at is null order by guid', [alice.actorId])).map(({ markdown, audience }) => `${audience}: ${markdown}`);
+const mirror = (itemId: string) => stage.handlers['mirror-item']({ kind: 'mirror-item', payload: { actorId: alice.actorId, jid: ME, itemId } } as never);
+
+beforeEach(async () => {
+  stage = await openStage();
+  Object.assign(feed, { items: new Map(), access: 'open', refusal: '' });
+  stage.answer(answer);
+  alice = await stage.account('alice');
+  await setSource(stage.ctx, alice, ME, true);
+  await stage.runJobs();
+});
+afterEach(() => stage.close());
+
+test('what she publishes, edits and retracts there is published, edited and deleted here', async () => {
+  await publish('a', 'one');
+  await publish('b', 'two');
+  expect(await mirrored()).toEqual(['public: one', 'public: two']);
+  await publish('a', 'better');
+  await retract('b');
+  expect(await mirrored()).toEqual(['public: better']);
+});
+
+test('while nobody says who may read the feed, an edit waits: the post is neither changed nor deleted', async () => {
+  await publish('a', 'one');
+  stage.ctx.pass(2 * 3_600_000);
+  feed.access = 'silent';
+  await publish('a', 'better');
+  expect(await mirrored()).toEqual(['public: one']);
+  await expect(mirror('a')).rejects.toMatchObject({ name: 'DeliveryError', permanent: false });
+  feed.access = 'open';
+  await mirror('a');
+  expect(await mirrored()).toEqual(['public: better']);
+});
+
+test('a service that does not work just now deletes nothing; one that has no such item does', async () => {
+  await publish('a', 'one');
+  feed.refusal = 'service-unavailable';
+  await expect(mirror('a')).rejects.toMatchObject({ name: 'DeliveryError', permanent: false });
+  expect(await mirrored()).toEqual(['public: one']);
+  feed.refusal = 'item-not-found';
+  await mirror('a');
+  expect(await mirrored()).toEqual([]);
+});
+
+test('nothing of a closed feed becomes a post', async () => {
+  feed.access = 'closed';
+  await publish('a', 'for my contacts');
+  expect(await mirrored()).toEqual([]);
+});
+
+test('a feed that was closed without a word makes nothing public any more', async () => {
+  await publish('a', 'one');
+  feed.access = 'closed';
+  await publish('b', 'for my contacts');
+  expect(await mirrored()).toEqual(['public: one']);
+});
+
+test('that the settings of a feed have changed is heard of a source, too', async () => {
+  const node = { service: ME, node: MB };
+  await stage.inbound.access.ask(node);
+  feed.access = 'closed';
+  expect(await stage.inbound.access.ask(node)).toBe(true);
+  await stage.receive(event(`<configuration node='${MB}'/>`));
+  expect(await stage.inbound.access.ask(node)).toBe(false);
+});
+
+test('another member who follows that address hears of it as of anybody', async () => {
+  const carol = await stage.account('carol');
+  const remote = await makeRemote(stage.ctx.store, ME);
+  await relate(stage.ctx.store, carol.actorId, remote.id, { following: 'on', addedAt: 1 });
+  await publish('a', 'one');
+  await stage.receive(about(`<item id='a'>${feed.items.get('a')}</item>`, carol.jid));
+  expect(await mirrored()).toEqual(['public: one']);
+  expect(await stage.ctx.store.query('select markdown, audience from posts where author_id = ?', [remote.id])).toEqual([{ markdown: 'one', audience: 'public' }]);
+});
+
+test.each([
+  ['what came from here', () => `<link rel='alternate' href='https://social.test/posts/0123'/>`],
+  ['what she shared', () => `<link rel='via' href='xmpp:bob@else.test?;node=${MB};item=x'/>`],
+  ['an answer to something', () => `<in-reply-to xmlns='http://purl.org/syndication/thread/1.0' ref='xmpp:bob@else.test?;node=${MB};item=x'/>`],
+  ['what is for her contacts by its own word', () => `<acl-rule xmlns='http://onesocialweb.org/spec/1.0/'><acl-action permission='http://onesocialweb.org/spec/1.0/acl/permission/grant'>http://onesocialweb.org/spec/1.0/acl/action/view</acl-action><acl-subject type='http://onesocialweb.org/spec/1.0/acl/subject/group'>contacts</acl-subject></acl-rule>`],
+])('%s does not become a post', async (_, more) => {
+  await publish('a', 'not again', more());
+  await publish('b', 'a new one');
+  expect(await mirrored()).toEqual(['public: a new one']);
+});
+
+test('the subscription stands as long as the source does', async () => {
+  expect(await findFeed(stage.ctx.store, alice.actorId, { service: ME, node: MB })).toMatchObject({ state: 'subscribed', personId: alice.actorId });
+  await setSource(stage.ctx, alice, ME, false);
+  await stage.runJobs();
+  expect(await findFeed(stage.ctx.store, alice.actorId, { service: ME, node: MB })).toBeNull();
+});
