@@ -1,4 +1,4 @@
-// `dx backup` and `dx restore`: one file (tar) with the database, the keys, and a manifest with checksums.
+// `dx backup` and `dx restore`: one file (tar) with the database, the keys, the pictures, and a manifest with checksums.
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { link, lstat, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -6,11 +6,12 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import { createLog } from '../log.js';
-import { checkEmpty, checkNotNewer, dumpDatabase, dumpKind, loadDump, runTool, type Say, syncFile } from '../store/backup.js';
+import { readPictureFile, writePictureFile } from '../services/media.js';
+import { checkEmpty, checkNotNewer, dumpDatabase, dumpKind, loadDump, progress, runTool, type Say, syncFile } from '../store/backup.js';
 import { programFolder } from './snippets.js';
 
-/** The file's form. A program reads those that it knows. */
-const FORMAT = 1;
+/** The file's form. A program reads those that it knows: 1 had no pictures. */
+const FORMAT = 2;
 /** Of each kind of database, under which name it is in the file. */
 const DATABASE_FILE = { sqlite: 'database.sqlite', postgres: 'database.dump' } as const;
 /** As they are kept in the state dir (config.ts). */
@@ -28,6 +29,10 @@ const manifestSchema = z.object({
   /** The migrations that the database has seen, oldest first. */
   schema: z.array(z.string()),
   files: z.partialRecord(z.enum(MEMBERS), z.object({ bytes: z.number(), sha256: z.string() })),
+  /** In `media/`, each under the SHA-1 of its bytes. */
+  pictures: z.array(z.string().regex(/^[0-9a-f]{40}$/)).default([]),
+  /** Those that the database names, but whose files were not there. */
+  missing: z.array(z.string()).default([]),
 });
 type Manifest = z.output<typeof manifestSchema>;
 
@@ -46,7 +51,7 @@ async function checksum(file: string): Promise<{ bytes: number; sha256: string }
 }
 
 /**
- * Saves the installation while it runs. Beside the file there must be room for the database twice.
+ * Saves the installation while it runs. Beside the file there must be room for all of it twice.
  * @param file absolute path; it must not exist, and is for its owner only
  * @throws Error with a sentence for the operator
  */
@@ -60,20 +65,21 @@ export async function backup(config: Config, file: string, say: Say): Promise<vo
     const kind = dumpKind(config.databaseUrl);
     const dump = path.join(folder, DATABASE_FILE[kind]);
     say(`database: saving ${kind === 'sqlite' ? config.databaseUrl : 'PostgreSQL'}`);
-    const schema = await dumpDatabase(config.databaseUrl, dump, createLog('silent'), say);
+    const { schema, pictures: named } = await dumpDatabase(config.databaseUrl, dump, createLog('silent'), say);
     await mkdir(path.join(folder, 'keys'), { mode: 0o700 });
     for (const [name, value] of Object.entries(keysOf(config))) await writeFile(path.join(folder, 'keys', name), `${value}\n`, { mode: 0o600 });
+    const { pictures, missing } = await savePictures(config.stateDir, folder, named, say);
 
     const members = MEMBERS.filter((name) => existsSync(path.join(folder, name)));
     const files = Object.fromEntries(await Promise.all(members.map(async (name) => [name, await checksum(path.join(folder, name))] as const)));
-    const manifest = { format: FORMAT, version: version(), createdAt: new Date().toISOString(), domain: config.domain, database: kind, schema, files } as Manifest;
+    const manifest = { format: FORMAT, version: version(), createdAt: new Date().toISOString(), domain: config.domain, database: kind, schema, files, pictures, missing } as Manifest;
     await writeFile(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
 
     say('writing the file');
     const whole = path.join(folder, 'whole.tar');
     const handle = await open(whole, 'wx', 0o600);
     try {
-      await runTool('tar', ['--create', '--file=-', '--owner=0', '--group=0', '--numeric-owner', `--directory=${folder}`, 'manifest.json', ...members], { stdout: handle.fd });
+      await runTool('tar', ['--create', '--file=-', '--owner=0', '--group=0', '--numeric-owner', `--directory=${folder}`, 'manifest.json', ...members, ...mediaOf(pictures)], { stdout: handle.fd });
       await handle.sync();
     } finally {
       await handle.close();
@@ -89,6 +95,29 @@ export async function backup(config: Config, file: string, say: Say): Promise<vo
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** So many missing pictures are named on the screen. */
+const SHOWN = 10;
+
+/** The member that holds the pictures. */
+const mediaOf = (pictures: readonly string[]): string[] => (pictures.length > 0 ? ['media'] : []);
+
+/** Those that cannot be saved are told of, and no reason to be without a backup. */
+async function savePictures(stateDir: string, folder: string, named: string[], say: Say): Promise<{ pictures: string[]; missing: string[] }> {
+  say(`pictures: ${named.length}`);
+  const tell = progress('pictures', say);
+  const pictures: string[] = [];
+  const missing: string[] = [];
+  for (const [at, id] of named.entries()) {
+    const bytes = await readPictureFile(stateDir, id);
+    if (bytes) pictures.push(await writePictureFile(folder, bytes));
+    else missing.push(id);
+    tell(at + 1, named.length);
+  }
+  for (const id of missing.slice(0, SHOWN)) say(`note: the backup is without a picture, whose file is missing or damaged: ${path.join(stateDir, 'media', id)}`);
+  if (missing.length > SHOWN) say(`note: … and without ${missing.length - SHOWN} more; the manifest names them all`);
+  return { pictures, missing };
 }
 
 /**
@@ -118,8 +147,15 @@ export async function restore(config: Config, file: string, say: Say, reload: ()
     checkNotNewer(manifest.schema, manifest.version);
     await verify(folder, manifest);
     say('checksums are good');
+    if (manifest.missing.length > 0) say(`note: ${manifest.missing.length} pictures are not in the backup, because their files were missing when it was made`);
 
     // The database comes last: whoever is cut off before it can begin again.
+    say(`pictures: ${manifest.pictures.length}`);
+    const tell = progress('pictures', say);
+    for (const [at, id] of manifest.pictures.entries()) {
+      await writePictureFile(config.stateDir, (await readPictureFile(folder, id))!);
+      tell(at + 1, manifest.pictures.length);
+    }
     for (const name of KEY_FILES) if (manifest.files[`keys/${name}`]) await putKey(path.join(folder, 'keys', name), path.join(config.stateDir, name));
     const done = await loadDump(config.databaseUrl, path.join(folder, DATABASE_FILE[kind]), log, say);
     for (const name of done) say(`migrated: ${name}`);
@@ -148,13 +184,13 @@ async function unpack(file: string, folder: string): Promise<Manifest> {
   if (format !== undefined && format > FORMAT) throw new Error(`${file} was written by a newer version of diaspora-x: restore it with that version.`);
   const manifest = manifestSchema.safeParse(read);
   if (!manifest.success) return refuse(manifest.error);
-  await extract(Object.keys(manifest.data.files)).catch(refuse);
+  await extract([...Object.keys(manifest.data.files), ...mediaOf(manifest.data.pictures)]).catch(refuse);
   return manifest.data;
 }
 
 const isPlainFile = async (file: string): Promise<boolean> => (await lstat(file).catch(() => null))?.isFile() ?? false;
 
-async function verify(folder: string, { files, database }: Manifest): Promise<void> {
+async function verify(folder: string, { files, database, pictures }: Manifest): Promise<void> {
   for (const name of [DATABASE_FILE[database], 'keys/secret', 'keys/auth-secret'] as const) {
     if (!files[name]) throw new Error(`The backup does not hold ${name}: use another one.`);
   }
@@ -162,6 +198,10 @@ async function verify(folder: string, { files, database }: Manifest): Promise<vo
     const member = path.join(folder, name);
     const found = (await isPlainFile(member)) ? await checksum(member) : null;
     if (found?.sha256 !== noted!.sha256 || found.bytes !== noted!.bytes) throw new Error(`The backup is damaged: ${name} is not as it was written. Use another one.`);
+  }
+  for (const id of pictures) {
+    const member = `media/${id}`;
+    if (!(await isPlainFile(path.join(folder, member))) || !(await readPictureFile(folder, id))) throw new Error(`The backup is damaged: ${member} is not as it was written. Use another one.`);
   }
 }
 

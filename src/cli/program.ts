@@ -167,7 +167,7 @@ function createProgram(io: Io, fail: (code: number) => void): Command {
 
   program
     .command('backup')
-    .description('save database and keys in one file, while the service runs')
+    .description('save database, keys and pictures in one file, while the service runs')
     .argument('<file>', 'a new file')
     .action(async (file: string) => {
       const [{ backup }, { resolve }] = await Promise.all([import('./backup.js'), import('node:path')]);

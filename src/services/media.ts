@@ -83,22 +83,37 @@ export async function preparePicture(bytes: Uint8Array, kind: PictureKind): Prom
 
 const pack = ({ data, info }: { data: Buffer; info: OutputInfo }): Picture => ({ bytes: data, mime: `image/${info.format}`, width: info.width, height: info.height });
 
-const fileOf = (ctx: Context, id: string): string => path.join(ctx.config.stateDir, 'media', id);
+const fileOf = (stateDir: string, id: string): string => path.join(stateDir, 'media', id);
+const idOf = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
 
-/** Writes the file before any row speaks of it. A file without a row harms nobody. */
-async function keep(ctx: Context, picture: Picture): Promise<string> {
-  const id = createHash('sha1').update(picture.bytes).digest('hex');
-  const file = fileOf(ctx, id);
+/** Writes the file of a picture into a state directory, or a folder like one, whole or not at all. @returns its id */
+export async function writePictureFile(stateDir: string, bytes: Uint8Array): Promise<string> {
+  const id = idOf(bytes);
+  const file = fileOf(stateDir, id);
   await mkdir(path.dirname(file), { recursive: true });
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, picture.bytes, { flush: true });
-  await rename(draft, file);
+  try {
+    await writeFile(draft, bytes, { flush: true });
+    await rename(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
   return id;
+}
+
+/** null: there is none, or it is not what its name says. */
+export async function readPictureFile(stateDir: string, id: string): Promise<Buffer | null> {
+  const bytes = await readFile(fileOf(stateDir, id)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  return bytes && idOf(bytes) === id ? bytes : null;
 }
 
 /** Shows the picture on a person of ours or of elsewhere, and forgets the one before. */
 async function show(ctx: Context, actorId: number, kind: PictureKind, picture: Picture | null, also: (tx: Tx) => Promise<void> = async () => {}): Promise<string | null> {
-  const id = picture && (await keep(ctx, picture));
+  // The file is there before any row speaks of it. A file without a row harms nobody.
+  const id = picture && (await writePictureFile(ctx.config.stateDir, picture.bytes));
   const orphans = await ctx.store.transaction(async (tx) => {
     if (picture && id) {
       const { mime, width, height } = picture;
@@ -108,7 +123,7 @@ async function show(ctx: Context, actorId: number, kind: PictureKind, picture: P
     await also(tx);
     return deleteUnused(tx, actorId);
   });
-  for (const orphan of orphans) await rm(fileOf(ctx, orphan), { force: true });
+  for (const orphan of orphans) await rm(fileOf(ctx.config.stateDir, orphan), { force: true });
   return id;
 }
 
@@ -140,11 +155,7 @@ export async function readPicture(ctx: Context, id: string): Promise<{ media: Me
   if (!/^[0-9a-f]{40}$/.test(id)) return null;
   const media = await findMedia(ctx.store, id);
   if (!media) return null;
-  try {
-    return { media, bytes: await readFile(fileOf(ctx, id)) };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    ctx.log.warn({ id }, 'the file of a picture is gone'); // a restored backup without media
-    return null;
-  }
+  const bytes = await readPictureFile(ctx.config.stateDir, id);
+  if (!bytes) ctx.log.warn({ id }, 'the file of a picture is gone');
+  return bytes && { media, bytes };
 }

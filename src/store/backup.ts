@@ -26,59 +26,78 @@ function sqliteFile(databaseUrl: string): string {
   return path.resolve(file);
 }
 
+/** Tells how far it is, each tenth of the way. */
+export function progress(what: string, say: Say): (done: number, total: number) => void {
+  let told = 0;
+  return (done, total) => {
+    const percent = total === 0 ? 0 : Math.floor((10 * done) / total) * 10;
+    if (percent > told && percent < 100) say(`${what}: ${(told = percent)} %`);
+  };
+}
+
+/** What a dump holds. */
+export interface Dumped {
+  /** The names of the migrations that it has seen, oldest first. */
+  schema: string[];
+  /** The ids of all pictures that it names. */
+  pictures: string[];
+}
+
+const MIGRATIONS_SEEN = 'select name from migrations order by id';
+const PICTURES = 'select distinct id from media order by id';
+
 /**
  * Copies the database, as it is at one moment, into `file`, which must not exist. Others go on writing.
- * @returns the names of the migrations that it has seen
  * @throws Error with a sentence for the operator
  */
-export async function dumpDatabase(databaseUrl: string, file: string, log: Logger, say: Say): Promise<string[]> {
+export async function dumpDatabase(databaseUrl: string, file: string, log: Logger, say: Say): Promise<Dumped> {
   return dumpKind(databaseUrl) === 'sqlite' ? dumpSqlite(sqliteFile(databaseUrl), file, say) : dumpPostgres(databaseUrl, file, log, say);
 }
 
-async function dumpSqlite(database: string, file: string, say: Say): Promise<string[]> {
+async function dumpSqlite(database: string, file: string, say: Say): Promise<Dumped> {
   if (!existsSync(database)) throw new Error(`There is no database at ${database}: look at DX_STATE_DIR and DX_DATABASE_URL.`);
   const source = new Database(database, { fileMustExist: true, timeout: 10_000 });
   try {
     // SQLite starts the copy anew whenever another process has written. One that is inside a transaction already keeps to its moment.
     source.exec('pragma query_only = on; begin');
-    const names = source.prepare('select 1 from sqlite_master').get() ? seenBy(source) : [];
-    let told = 0;
+    const texts = (table: string, sql: string): string[] => (source.prepare('select 1 from sqlite_master where name = ?').get(table) ? source.prepare<[], string>(sql).pluck().all() : []);
+    const dumped = { schema: texts('migrations', MIGRATIONS_SEEN), pictures: texts('media', PICTURES) };
+    const tell = progress('database', say);
     await source.backup(file, {
       progress: ({ totalPages, remainingPages }) => {
-        const done = totalPages === 0 ? 0 : Math.floor((10 * (totalPages - remainingPages)) / totalPages) * 10;
-        if (done > told && done < 100) say(`database: ${(told = done)} %`);
+        tell(totalPages - remainingPages, totalPages);
         return PAGES;
       },
     });
     source.exec('rollback');
-    return names;
+    return dumped;
   } finally {
     source.close();
   }
 }
 
-const seenBy = (connection: Database.Database): string[] =>
-  connection.prepare("select 1 from sqlite_master where name = 'migrations'").get()
-    ? (connection.prepare('select name from migrations order by id').all() as { name: string }[]).map(({ name }) => name)
-    : [];
-
-async function dumpPostgres(databaseUrl: string, file: string, log: Logger, say: Say): Promise<string[]> {
-  const store = await openStore(databaseUrl, log, { poolSize: 1 });
-  const [has] = await store.query<{ has: boolean }>("select to_regclass('migrations') is not null as has").catch(closing(store));
-  const names = has?.has ? (await store.query<{ name: string }>('select name from migrations order by id').catch(closing(store))).map(({ name }) => name) : [];
-  await store.close();
-  say('database: pg_dump begins');
+async function dumpPostgres(databaseUrl: string, file: string, log: Logger, say: Say): Promise<Dumped> {
   const { url, env } = withoutPassword(databaseUrl);
-  await runTool('pg_dump', ['--format=custom', '--no-owner', '--no-privileges', `--file=${file}`, `--dbname=${url}`], { env });
-  return names;
-}
-
-const closing =
-  (store: { close(): Promise<void> }) =>
-  async (error: unknown): Promise<never> => {
+  const store = await openStore(databaseUrl, log, { poolSize: 1 });
+  try {
+    return await store.transaction(async (tx) => {
+      // Whatever is changed meanwhile, pg_dump and we see the same.
+      await tx.query('set transaction isolation level repeatable read, read only');
+      await tx.query('set local idle_in_transaction_session_timeout = 0');
+      const [moment] = await tx.query<{ snapshot: string }>('select pg_export_snapshot() as snapshot');
+      const texts = async (table: string, sql: string): Promise<string[]> => {
+        const [has] = await tx.query<{ has: boolean }>('select to_regclass(?) is not null as has', [table]);
+        return has!.has ? (await tx.query<Record<string, string>>(sql)).map((row) => Object.values(row)[0]!) : [];
+      };
+      const dumped = { schema: await texts('migrations', MIGRATIONS_SEEN), pictures: await texts('media', PICTURES) };
+      say('database: pg_dump begins');
+      await runTool('pg_dump', ['--format=custom', '--no-owner', '--no-privileges', `--snapshot=${moment!.snapshot}`, `--file=${file}`, `--dbname=${url}`], { env });
+      return dumped;
+    });
+  } finally {
     await store.close();
-    throw error;
-  };
+  }
+}
 
 /** Every user of a machine sees the arguments of its programs, but not their environment. */
 function withoutPassword(databaseUrl: string): { url: string; env: Record<string, string> } {
