@@ -6,7 +6,7 @@ import type { Builder } from 'activitystrea.ms';
 import { type Actor, nameOf } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import type { Post } from '../domain/post.js';
-import { innerHtml, isSafeUrl, markdownOfHtml, textToXhtml } from '../html.js';
+import { cleanForeignHtml, innerHtml, isSafeUrl, markdownOf, parseHtml, plainText, textToXhtml } from '../html.js';
 import { type Element, xml } from '../xml.js';
 import type { AudienceHint } from './atom-entry.js';
 import { byteLength, cutText } from './cut.js';
@@ -132,6 +132,8 @@ export function decodeJsonItem(payload: Element): unknown {
 /** What a stranger's Note says. Nothing of it is verified. */
 export interface DecodedNote {
   id: string | null;
+  /** The name on one line, where there is a text beside it; else ''. */
+  title: string;
   /** Markdown: the source if it is Markdown, else what the HTML content says, else the name. */
   text: string;
   published: number | null;
@@ -168,15 +170,32 @@ function readAudience(object: JsonObject): AudienceHint | null {
   return { to: 'people', addresses: iris.slice(0, 50) };
 }
 
-function readText(note: JsonObject): { text: string; language: string | null } {
+/** HTML as Markdown. A tag that the Note names is a #tag again, wherever its link leads: links of ours are no tags. */
+function markdownWithTags(html: string, tags: readonly string[]): string {
+  const unlink = (element: Element): void => {
+    element.children = element.children.map((child) => {
+      if (typeof child !== 'object') return child;
+      const text = child.name === 'a' ? plainText(child) : '';
+      if (text.startsWith('#') && tags.includes(text.slice(1).toLowerCase())) return text;
+      unlink(child);
+      return child;
+    });
+  };
+  const div = parseHtml(cleanForeignHtml(html));
+  unlink(div);
+  return markdownOf(div);
+}
+
+function readText(note: JsonObject, tags: readonly string[]): { title: string; text: string; language: string | null } {
+  const title = textOf(note.name).replace(/\s+/g, ' ');
   const map = isObject(note.contentMap) ? Object.entries(note.contentMap).find(([, value]) => textOf(value) !== '') : undefined;
   const language = map?.[0] ?? null;
   const { source } = note;
-  if (isObject(source) && textOf(source.mediaType).startsWith('text/markdown') && textOf(source.content)) return { text: textOf(source.content), language };
+  if (isObject(source) && textOf(source.mediaType).startsWith('text/markdown') && textOf(source.content)) return { title, text: textOf(source.content), language };
   const content = textOf(note.content) || textOf(map?.[1]);
   const isPlain = ['text/plain', 'text/markdown'].includes(textOf(note.mediaType));
-  if (content) return { text: isPlain ? content : markdownOfHtml(content), language };
-  return { text: textOf(note.name), language };
+  const text = isPlain ? content : markdownWithTags(content, tags);
+  return text === '' ? { title: '', text: textOf(note.name), language } : { title, text, language };
 }
 
 /**
@@ -190,18 +209,20 @@ export function decodeNote(json: unknown): DecodedNote {
   if (!isObject(note) || !typesOf(note).some((type) => type === 'Note' || type === 'Article')) {
     throw new DomainError('invalid', 'Only an object of type Note or Article can be posted here.', 'type');
   }
-  const { text, language } = readText(note);
+  const named = list(note.tag).flatMap((tag) => (isObject(tag) && typesOf(tag).includes('Hashtag') ? [textOf(tag.name).replace(/^#/, '').toLowerCase()] : []));
+  const tags = [...new Set(named.filter((tag) => tag !== ''))].slice(0, 50);
+  const { title, text, language } = readText(note, tags);
   if (text === '') throw new DomainError('invalid', 'The Note has neither a content nor a name.', 'content');
   const url = iriOf(note.url);
-  const tags = list(note.tag).flatMap((tag) => (isObject(tag) && typesOf(tag).includes('Hashtag') ? [textOf(tag.name).replace(/^#/, '').toLowerCase()] : []));
   return {
     id: iriOf(note.id),
+    title,
     text,
     published: timeOf(note.published) ?? timeOf(activity?.published),
     updated: timeOf(note.updated),
     attributedTo: iriOf(note.attributedTo) ?? iriOf(activity?.actor),
     inReplyTo: iriOf(note.inReplyTo),
-    tags: [...new Set(tags.filter((tag) => tag !== ''))].slice(0, 50),
+    tags,
     url: url && isSafeUrl(url) ? url : null,
     audience: readAudience(note) ?? (activity && readAudience(activity)),
     language,

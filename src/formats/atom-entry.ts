@@ -342,12 +342,15 @@ export function decodeEntry(payload: Element): DecodedEntry {
 
 const letters = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 
+/** What stands apart in an entry, and in a Note of Activity Streams, but not in a post of ours. */
+type Titled = Pick<DecodedEntry, 'title' | 'text'> & Partial<Pick<DecodedEntry, 'titleText'>>;
+
 /**
  * The entry as the Markdown of one post of ours, which has no title of its own: a title that is not the beginning of the text
  * (an article written in Movim) becomes a heading above it.
  * @param whose who wrote it, in plain words, where that has to stand above it; text that begins so already is left as it is
  */
-export function markdownOfEntry(entry: DecodedEntry, whose = ''): string {
+export function markdownOfEntry(entry: Titled, whose = ''): string {
   const { title, titleText, text } = entry;
   if (whose !== '') {
     const written = markdownOfEntry(entry);
@@ -360,10 +363,10 @@ export function markdownOfEntry(entry: DecodedEntry, whose = ''): string {
  * The same of an entry whose author writes here: the tags of a post of ours stand in its text. Categories that do not (Libervia keeps them apart) get a
  * line of their own.
  */
-export function markdownOfOwnEntry(entry: DecodedEntry): string {
+export function markdownOfOwnEntry(entry: Titled & Pick<DecodedEntry, 'tags'>): string {
   const text = markdownOfEntry(entry);
-  const there = new Set([...text.toLowerCase().matchAll(/#([\p{L}\p{M}\p{N}_-]+)/gu)].map(([, tag]) => tag));
-  const missing = entry.tags.map((tag) => tag.replace(/\s+/g, '-')).filter((tag) => /^[\p{L}\p{M}\p{N}_-]+$/u.test(tag) && !there.has(tag));
+  const there = new Set([...text.normalize('NFC').toLowerCase().matchAll(/#([\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}_])/gu)].map(([, tag]) => tag));
+  const missing = entry.tags.map((tag) => tag.normalize('NFC').replace(/\s+/g, '-').replace(/-+$/, '')).filter((tag) => /^[\p{L}\p{M}\p{N}_-]+$/u.test(tag) && !there.has(tag));
   return missing.length > 0 ? `${text}\n\n${missing.map((tag) => `#${tag}`).join(' ')}` : text;
 }
 

@@ -85,11 +85,24 @@ function mentionOf([whole, name, host]: RegExpMatchArray, { publicUrl, domains, 
   return domain.includes('.') ? { handle: `${local}@${domain}`, text, url: `${publicUrl}/people/${local}@${domain}` } : null;
 }
 
-/** Notes the tags and mentions in text, but not those in code and links; and makes links of them when it is told where they lead. */
+/** A link that leads where its text alone would lead (an editor sends back the HTML that we made) is the tag or the mention still. */
+function readLink(link: Element, found: Found, links: Links): void {
+  const typed = xml('p', null, plainText(link));
+  const marks: Found = { tags: new Set(), mentions: new Set(), links: 0 };
+  readMarks(typed, marks, links);
+  const [made, ...rest] = typed.children;
+  if (rest.length > 0 || typeof made !== 'object' || made.attrs.href !== link.attrs.href) return;
+  for (const tag of marks.tags) if (found.tags.size < MAX_TAGS) found.tags.add(tag);
+  for (const handle of marks.mentions) if (found.mentions.size < MAX_MENTIONS) found.mentions.add(handle);
+}
+
+/** Notes the tags and mentions in text, but not those in code and in links that lead elsewhere; and makes links of them when it is told where they lead. */
 function readMarks(element: Element, found: Found, links: Links | null): void {
   element.children = element.children.flatMap((child): (Element | string)[] => {
     if (typeof child === 'object') {
-      if (!['code', 'pre', 'a'].includes(child.name)) readMarks(child, found, links);
+      if (child.name === 'a') {
+        if (links) readLink(child, found, links);
+      } else if (!['code', 'pre'].includes(child.name)) readMarks(child, found, links);
       return [child];
     }
     const text = String(child);

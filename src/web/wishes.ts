@@ -6,6 +6,7 @@ import { DomainError } from '../domain/errors.js';
 import { type Guid, isGuid } from '../domain/guid.js';
 import type { DecodedNote } from '../formats/activitystreams2.js';
 import type { Wish } from '../formats/as2-activity.js';
+import { markdownOfOwnEntry } from '../formats/atom-entry.js';
 import { commentOn, deleteComment, editComment } from '../services/comments.js';
 import type { Context } from '../services/context.js';
 import { takeLimits } from '../services/limits.js';
@@ -63,19 +64,21 @@ export async function fulfil(ctx: Context, { account, actor: me }: { account: Ac
   switch (wish.do) {
     case 'create': {
       const { note } = wish;
+      const text = markdownOfOwnEntry(note);
       const more = once === undefined ? {} : { once: `api:${once}` };
-      if (note.inReplyTo !== null) return `${publicUrl}/comments/${(await commentOn(ctx, me, postOf(ctx, note.inReplyTo, 'inReplyTo'), { text: note.text, ...more })).guid}`;
+      if (note.inReplyTo !== null) return `${publicUrl}/comments/${(await commentOn(ctx, me, postOf(ctx, note.inReplyTo, 'inReplyTo'), { text, ...more })).guid}`;
       await countPost();
       const audience = audienceOf(note);
-      const post = await publishPost(ctx, account, { text: note.text, ...(audience && { audience }), ...(note.language !== null && { language: note.language }), ...more });
+      const post = await publishPost(ctx, account, { text, ...(audience && { audience }), ...(note.language !== null && { language: note.language }), ...more });
       return post.atomId;
     }
     case 'update': {
       const thing = thingOf(ctx, wish.object, 'object');
-      if (thing.kind === 'comment') await editComment(ctx, me, thing.guid, wish.note.text);
+      const text = markdownOfOwnEntry(wish.note);
+      if (thing.kind === 'comment') await editComment(ctx, me, thing.guid, text);
       else {
         await countPost();
-        await editPost(ctx, account, thing.guid, wish.note.text);
+        await editPost(ctx, account, thing.guid, text);
       }
       return wish.object;
     }

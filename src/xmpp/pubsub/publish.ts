@@ -45,7 +45,7 @@ const fromEntry = (entry: DecodedEntry, derived: string | null): Draft => {
 
 const fromNote = (note: DecodedNote): Draft => {
   if (note.inReplyTo) throw new StanzaError('cancel', 'feature-not-implemented', 'unsupported', 'Comments are not taken here yet.');
-  return { text: note.text, language: note.language, acl: note.audience };
+  return { text: markdownOfOwnEntry(note), language: note.language, acl: note.audience };
 };
 
 /** @throws StanzaError bad-request + invalid-payload */

@@ -3,6 +3,7 @@ import { jest } from '@jest/globals';
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Post } from '../../../src/domain/post.js';
 import { AS2_PUBLIC, decodeJsonItem, decodeNote, encodeActor, encodeAnnounce, encodeCollection, encodeCollectionPage, encodeJsonItem, encodeNote, encodeNoteItem, NOTE_ITEM_MAX_BYTES } from '../../../src/formats/activitystreams2.js';
+import { markdownOfOwnEntry } from '../../../src/formats/atom-entry.js';
 import { NS } from '../../../src/formats/namespaces.js';
 import { renderMarkdown } from '../../../src/services/text.js';
 import { parseUntrusted, serialize, xml } from '../../../src/xml.js';
@@ -115,7 +116,7 @@ describe('writing', () => {
 describe('reading', () => {
   test('what we wrote is read back', async () => {
     const item = parseUntrusted(serialize(await encodeNoteItem({ ...post, editedAt: 5 }, actorUrl)));
-    expect(decodeNote(decodeJsonItem(item))).toEqual({ id: atomId, text: post.markdown, published: post.createdAt, updated: 5, attributedTo: actorUrl, inReplyTo: null, tags: ['dinosaur'], url: atomId, audience: { to: 'public' }, language: 'en' });
+    expect(decodeNote(decodeJsonItem(item))).toEqual({ id: atomId, title: '', text: post.markdown, published: post.createdAt, updated: 5, attributedTo: actorUrl, inReplyTo: null, tags: ['dinosaur'], url: atomId, audience: { to: 'public' }, language: 'en' });
   });
 
   test('a Create brings its Note, with the addressees and the actor of either', () => {
@@ -129,8 +130,20 @@ describe('reading', () => {
     ['plain content as it is', { content: 'a *b*', mediaType: 'text/plain' }, 'a *b*'],
     ['the content in its first language', { contentMap: { de: '<p>Hallo</p>' } }, 'Hallo'],
     ['the name, when there is nothing else', { name: ' Title ' }, 'Title'],
+    ['the name, when the content is empty', { name: 'Title', content: '<p></p>' }, 'Title'],
+    ['a tag as what it is, wherever its link leads', { content: '<p><a href="https://e.test/t/x">#<b>Foo</b></a></p>', tag: { type: 'Hashtag', name: '#foo' } }, '#Foo'],
+    ['a link that is no tag of it as a link', { content: '<p><a href="https://e.test/t/x">#foo</a></p>' }, '[#foo](<https://e.test/t/x>)'],
   ])('of a Note is read %s', (_what, members, text) => {
     expect(decodeNote({ type: 'Note', ...members }).text).toBe(text);
+  });
+
+  test('an Article becomes a post with its name as the heading, and a Note with its tags in the text', () => {
+    const own = (note: Record<string, unknown>) => markdownOfOwnEntry(decodeNote(note));
+    expect(own({ type: 'Article', name: 'My  trip', content: '<p>It rained.</p>' })).toBe('# My trip\n\nIt rained.');
+    expect(own({ type: 'Article', name: 'My trip', content: '# My trip\n\nIt rained.', mediaType: 'text/markdown' })).toBe('# My trip\n\nIt rained.');
+    expect(own({ type: 'Note', content: 'Rain in #Brest', tag: ['#Brest', '#rain'].map((name) => ({ type: 'Hashtag', name })) })).toBe('Rain in #Brest\n\n#rain');
+    // Written with a combining mark, and with a dash behind it: the tag of the post is another text.
+    expect(own({ type: 'Note', content: 'a #cafe\u0301 #by-', tag: ['#café', '#by'].map((name) => ({ type: 'Hashtag', name })) })).toBe('a #cafe\u0301 #by-');
   });
 
   test.each([

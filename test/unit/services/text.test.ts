@@ -131,12 +131,18 @@ describe('tags and mentions as links', () => {
     ['mail a@b.example, x@bob, @@bob, @bob@localhost', 'mail a@b.example, x@bob, @@bob, @bob@localhost', []],
     ['`@bob #tag` [@bob](https://e.test/) https://e.test/@bob#tag', expect.not.stringContaining('social.test'), []],
     ['**@bob**', `<strong>${a('/u/bob', '@bob')}</strong>`, ['bob@social.test']],
+    ['[@bob](<https://social.test/u/bob>)', a('/u/bob', '@bob'), ['bob@social.test']],
+    ['[@bob](https://social.test/u/al-ice) [@bob and @al-ice](https://social.test/u/bob)', `${a('/u/al-ice', '@bob')} ${a('/u/bob', '@bob and @al-ice')}`, []],
   ])('%j', (markdown, expected, mentions) => {
     const rendered = renderMarkdown(markdown, links);
     expect(rendered.html.replace(/^<p>|<\/p>$/g, '')).toEqual(expected);
     expect(rendered.mentions).toEqual(mentions);
     expectClean(rendered.html);
     expect(renderMarkdown(markdown).mentions).toEqual([]);
+  });
+
+  test('a link to the page of the tag that it names is the tag, another one is not', () => {
+    expect(renderMarkdown('[#Tag](https://social.test/tags/tag) [#other](https://social.test/tags/tag)', links).tags).toEqual(['tag']);
   });
 
   test('by @name without a host someone of another server means nobody here', () => {

@@ -41,6 +41,27 @@ describe('what a program posts', () => {
     expect(await read(answer.headers.location!)).toMatchObject({ type: 'Note', content: expect.stringContaining('<strong>you</strong>'), to: expect.arrayContaining([PUBLIC]) });
   });
 
+  test('its tags, those whom its links mention, and the name of an Article are in the post', async () => {
+    const tag = [
+      { type: 'Hashtag', name: '#Garden', href: 'https://client.example/t/garden' },
+      { type: 'Hashtag', name: '#apart' },
+      { type: 'Mention', name: '@bert', href: `${BASE}/u/bert` },
+    ];
+    const content = `<p>A <a href="https://client.example/t/garden" rel="tag">#<span>Garden</span></a> for <a href="${BASE}/u/bert" class="mention">@<span>bert</span></a></p>`;
+    const { location } = (await send({ type: 'Create', object: { type: 'Article', name: 'Spring', content, tag, to: PUBLIC } })).headers;
+    const shown = await read(location!);
+    expect(shown.tag.map(({ name }: { name: string }) => name).sort()).toEqual(['#apart', '#garden']);
+    expect(shown.content).toMatch(/<h\d>Spring<\/h\d>.*>#Garden<\/a> for <a href="[^"]*\/u\/bert"/s);
+    const mentions = () => site.ctx.store.query("select post_guid as guid from notifications where owner_id = ? and kind = 'mention'", [bert.actorId]);
+    expect(await mentions()).toEqual([{ guid: location!.slice(-32) }]);
+    // Sent back as it was read, it says the same.
+    expect((await send({ type: 'Update', object: shown })).status).toBe(201);
+    expect((await read(location!)).source).toEqual(shown.source);
+    const reply = await send({ type: 'Note', inReplyTo: location, content: 'nice', tag: [{ type: 'Hashtag', name: '#tulip' }] });
+    const under = await site.ctx.store.query('select markdown from comments where guid = ?', [reply.headers.location!.slice(-32)]);
+    expect(under).toEqual([{ markdown: 'nice\n\n#tulip' }]);
+  });
+
   test('for the followers collection it is for contacts, and nobody else can read it', async () => {
     const answer = await send({ type: 'Create', object: { type: 'Note', source: { content: '*mine*', mediaType: 'text/markdown' }, to: [`${BASE}/u/alice/followers`] } });
     expect((await request(site.app).get(pathOf(answer.headers.location!))).status).toBe(404);

@@ -183,6 +183,15 @@ describe('an owner’s client', () => {
     expect(idsOf(await ask(STRANGER, items(ALICE, { node: STREAMS })))).toEqual([plain, json]);
   });
 
+  test('the name of an Article and its tags are in the post', async () => {
+    const note = JSON.stringify({ type: 'Article', name: 'Spring', content: 'It rains', tag: { type: 'Hashtag', name: '#garden' } });
+    const id = publishedId(await ask(OWNER, publish(`<item><json xmlns='urn:xmpp:json:0'>${note}</json></item>`, '', STREAMS)));
+    const [item] = (await ask(STRANGER, items(ALICE, { ids: [id] }))).getChild('pubsub')!.getChild('items')!.getChildren('item');
+    const entry = item!.getChild('entry')!;
+    expect([entry.getChildText('title'), entry.getChild('category')?.attrs.term]).toEqual(['Spring', 'garden']);
+    expect(entry.getChildText('content')).toBe('# Spring\n\nIt rains\n\n#garden');
+  });
+
   test.each<[string, Record<string, string> | null, string]>([
     ['nothing', null, 'public'],
     ['open', { access_model: 'open' }, 'public'],
