@@ -24,6 +24,10 @@ export const eventId = (activityId: string): string => `e-${activityId}`;
 export const conditionOf = (stanza: Element): string =>
   stanza.getChild('error')?.getChildElements().find((child) => child.getNS() === NS.STANZAS && child.name !== 'text')?.getName() ?? 'undefined-condition';
 
+const NOT_NOW = new Set(['remote-server-timeout', 'remote-server-not-found', 'internal-server-error', 'resource-constraint', 'recipient-unavailable', 'undefined-condition']);
+/** Does the condition say nothing of what was asked for, because the way there, or the server, is at fault? */
+export const isNotNow = (condition: string): boolean => NOT_NOW.has(condition);
+
 /** RFC 6120 §8.3.3. What a stranger makes up is none of them. */
 const CONDITIONS = new Set(
   (

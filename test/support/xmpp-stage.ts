@@ -30,6 +30,8 @@ export interface Stage {
   receive(stanza: string | Element): Promise<Element[]>;
   /** Runs the waiting XMPP jobs `reconcile-presence` and `profile-changed`. */
   runJobs(): Promise<void>;
+  /** The connection is there, or there again. */
+  online(): void;
   /** How a request of ours to someone (disco#info) is answered; by default nobody answers. */
   answer(respond: (iq: Element) => Element | null): void;
   close(): Promise<void>;
@@ -60,7 +62,7 @@ export async function openStage(env: Record<string, string> = {}, store?: Store)
       return answer;
     },
   } as unknown as Transport;
-  const { stanzas, protocol, handlers, inbound } = assemble(ctx, transport);
+  const { stanzas, protocol, handlers, inbound, on } = assemble(ctx, transport);
   const dispatcher = new Dispatcher(ctx.config.domain, stanzas, (stanza) => transport.send(stanza), ctx.log);
   const stage: Stage = {
     ctx,
@@ -95,6 +97,7 @@ export async function openStage(env: Record<string, string> = {}, store?: Store)
         }
       }
     },
+    online: () => on.online(),
     answer: (next) => {
       respond = next;
     },

@@ -5,7 +5,7 @@ import { NS } from '../../formats/namespaces.js';
 import type { NodeAddress } from '../../services/receive.js';
 import { type Element, xml } from '../../xml.js';
 import { hostOf } from '../addresses.js';
-import { conditionOf } from '../messages.js';
+import { conditionOf, isNotNow } from '../messages.js';
 import { StanzaErrorReply, type Transport } from '../transport.js';
 import { decodeItems, type InboundItem } from './event.js';
 import type { Gate } from './gate.js';
@@ -22,9 +22,6 @@ export class Refused extends Error {
     super(condition);
   }
 }
-
-/** Conditions that say nothing of what was asked for: the way there, or the server, is at fault. */
-const NOT_NOW = new Set(['remote-server-timeout', 'remote-server-not-found', 'internal-server-error', 'resource-constraint', 'recipient-unavailable', 'undefined-condition']);
 
 /** A page of items, oldest first, and how to ask for the one before it. */
 export interface Page {
@@ -48,7 +45,7 @@ export class Asking {
     } catch (error) {
       if (error instanceof StanzaErrorReply) {
         const condition = conditionOf(error.stanza);
-        throw NOT_NOW.has(condition) ? new Unreachable(condition) : new Refused(condition);
+        throw isNotNow(condition) ? new Unreachable(condition) : new Refused(condition);
       }
       // Offline, or no answer in time; what cannot be written as XML is nobody's address.
       if (error instanceof DomainError && error.code === 'invalid') throw new Refused('bad-request');

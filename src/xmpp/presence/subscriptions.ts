@@ -21,6 +21,7 @@ import { StanzaError } from '../errors.js';
 import type { Feeds } from '../feeds.js';
 import { type Following, seesFeed } from '../inbound/following.js';
 import { Lanes } from '../lanes.js';
+import { conditionOf, isNotNow } from '../messages.js';
 import { findTarget, notePerson } from '../people.js';
 import { settleSubscriptions, stillFollows } from '../pubsub/subscriptions.js';
 import type { Transport } from '../transport.js';
@@ -34,6 +35,8 @@ const SUBSCRIPTION_STANZAS = new Set(['subscribe', 'subscribed', 'unsubscribe', 
 const REJOIN = { legs: 50, pauseMs: 250 };
 /** What presence and caps may take longer than the answer of their server. */
 const AFTER_PING_MS = 500;
+/** After their server, asked for their presence, could not be reached. */
+const ASK_AGAIN_MS = 10 * 60_000;
 /** Follow-ups to presence that wait at a time: beyond, presence is noted, but nobody gets what he missed. */
 const MAX_FOLLOW_UPS = 20_000;
 /** `<c/>` with longer values is nobody's. */
@@ -54,6 +57,9 @@ export class Presence {
   /** Account and person: a stanza and a reconciliation of the same pair never run at once. */
   readonly #pairs = new Lanes();
   readonly #followUps = new Lanes();
+  /** Whose presence was asked for, and whose server could not be reached. */
+  readonly #unreached = new Map<string, { to: Jid; from: Jid }>();
+  #askTimer: NodeJS.Timeout | undefined;
   /** Rises with each connection: what was begun on an earlier one stops. */
   #connection = 0;
 
@@ -113,16 +119,43 @@ export class Presence {
     const { known, warmUp } = this.parts;
     known.unavailable(to.local, from);
     warmUp.answered(to.local, from.bare);
-    // There is no such address: what we asked will never be answered. Everything else may be better tomorrow.
-    if (error?.getChild('error')?.attrs.type !== 'cancel' || from.resource !== '') return;
+    if (error === null || from.resource !== '') return;
     const pair = await this.#pair(to, from);
     if (pair?.leg.outbound !== 'asked') return;
+    // COMPAT Prosody 0.12: type 'cancel' does not mean for ever, a server that is briefly away gets it as well.
+    if (error.getChild('error')?.attrs.type !== 'cancel' || isNotNow(conditionOf(error))) return this.#askLater(to, from);
+    // There is no such address: what we asked will never be answered.
     await this.#pairs.run(pairKey(pair.actor.id, pair.leg.personId), () =>
       this.ctx.store.transaction(async (tx) => {
         const current = await findLeg(tx, pair.actor.id, from.bare);
         if (current?.outbound === 'asked') await saveLeg(tx, { ...current, outbound: current.capsOnly ? 'refused' : 'none' });
       }),
     );
+  }
+
+  #askLater(to: Jid, from: Jid): void {
+    this.#unreached.set(`${to.local}/${from.bare}`, { to, from });
+    this.#askTimer ??= setTimeout(() => void this.#askAgain().catch((error) => this.ctx.log.error({ err: error }, 'could not ask for presence again')), ASK_AGAIN_MS).unref();
+  }
+
+  async #askAgain(): Promise<void> {
+    const connection = this.#connection;
+    const all = [...this.#unreached.values()];
+    this.#forgetUnreached();
+    for (const { to, from } of all) {
+      const pair = await this.#pair(to, from);
+      if (!pair || connection !== this.#connection) continue;
+      await this.#pairs.run(pairKey(pair.actor.id, pair.leg.personId), async () => {
+        const current = await findLeg(this.ctx.store, pair.actor.id, from.bare);
+        if (current?.outbound === 'asked' && connection === this.#connection) this.#send(pair.actor, from.bare, ['subscribe']);
+      });
+    }
+  }
+
+  #forgetUnreached(): void {
+    this.#unreached.clear();
+    clearTimeout(this.#askTimer);
+    this.#askTimer = undefined;
   }
 
   async #probe(to: Jid, from: Jid): Promise<void> {
@@ -311,6 +344,7 @@ export class Presence {
   /** The connection is gone: so is all that we knew. */
   lost(): void {
     this.#connection += 1;
+    this.#forgetUnreached(); // the next connection asks for everything again
     this.parts.known.clear();
     this.parts.warmUp.end();
     this.parts.feeds.forgetUnderway();

@@ -1,5 +1,6 @@
 // Following as a whole: whatever a stranger's server sends and whatever she does on the web, in any order, the wire, the subscriptions
 // and the relationship agree afterwards (relations.md "Three relations": one table and one generated test).
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import type { Account } from '../../../src/domain/account.js';
 import { DomainError } from '../../../src/domain/errors.js';
@@ -407,5 +408,67 @@ describe('delivery', () => {
     const bounce = xml('message', { type: 'error', id: `e-${newGuid(1)}`, from: 'mallory@else.test', to: ALICE }, xml('error', { type: 'cancel' }));
     expect(await stage.receive(bounce)).toEqual([]);
     expect(await findLeg(stage.ctx.store, alice.actorId, ROMEO)).toMatchObject({ inbound: 'on' });
+  });
+});
+
+describe('a request for presence that comes back', () => {
+  let stage: Stage;
+  let alice: Account & { jid: string };
+  beforeEach(async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'performance', 'Date'] });
+    stage = await openStage();
+    alice = await stage.account('alice');
+  });
+  afterEach(async () => {
+    jest.useRealTimers();
+    await stage.close();
+  });
+
+  const comesBack = (condition: string, type = 'cancel') =>
+    stage.receive(xml('presence', { type: 'error', from: ROMEO, to: ALICE }, xml('error', { type }, xml(condition, { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' }))));
+  const outbound = async () => (await findLeg(stage.ctx.store, alice.actorId, ROMEO))?.outbound;
+  /** The next that is sent to him. */
+  const asked = async () => {
+    let sent: Element[] = [];
+    while (sent.length === 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      sent = stage.take().filter(({ attrs }) => attrs.to === ROMEO);
+    }
+    return sent.map(({ attrs }) => attrs.type);
+  };
+
+  test.each([
+    ['remote-server-not-found', 'cancel'],
+    ['remote-server-timeout', 'cancel'],
+    ['remote-server-timeout', 'wait'],
+    ['service-unavailable', 'wait'],
+  ])('because his server is away (%s, %s) goes out again later, and after a reconnect', async (condition, type) => {
+    await addContact(stage.ctx, alice, ROMEO);
+    await stage.runJobs();
+    expect(stage.take().map(({ attrs }) => attrs.type)).toContain('subscribe');
+    for (let i = 0; i < 2; i++) {
+      await comesBack(condition, type);
+      expect(await outbound()).toBe('asked');
+      jest.advanceTimersByTime(10 * 60_000);
+      expect(await asked()).toEqual(['subscribe']);
+    }
+    await comesBack(condition, type);
+    stage.online();
+    expect(await asked()).toEqual(['subscribe']);
+    await stage.receive(xml('presence', { type: 'subscribed', from: ROMEO, to: ALICE }));
+    expect(await outbound()).toBe('on');
+  });
+
+  test('because there is no such address is given up', async () => {
+    await addContact(stage.ctx, alice, ROMEO);
+    await stage.runJobs();
+    await comesBack('item-not-found');
+    expect(await outbound()).toBe('none');
+  });
+
+  test('a follower whose server is away is not taken for one who hides from us', async () => {
+    await stage.receive(xml('presence', { type: 'subscribe', from: ROMEO, to: ALICE }));
+    await comesBack('remote-server-not-found');
+    expect(await outbound()).toBe('asked');
   });
 });
