@@ -156,6 +156,6 @@ export async function readPicture(ctx: Context, id: string): Promise<{ media: Me
   const media = await findMedia(ctx.store, id);
   if (!media) return null;
   const bytes = await readPictureFile(ctx.config.stateDir, id);
-  if (!bytes) ctx.log.warn({ id }, 'the file of a picture is gone');
+  if (!bytes) ctx.log.error({ id }, 'the file of a picture is missing: all processes must share the folder media of DX_STATE_DIR; when it is lost, people choose their pictures anew');
   return bytes && { media, bytes };
 }

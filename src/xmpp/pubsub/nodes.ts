@@ -73,6 +73,8 @@ export async function profileItems(ctx: Context, node: ProfileNodeName, actor: A
       return [{ id: 'current', payload: encodeNick(actor) }];
     case NS.AVATAR_METADATA: {
       const picture = await pictureOf(ctx, actor);
+      // They have one, whose file is not here: "none" would take it away from everybody.
+      if (!picture && actor.profile.avatar !== null) return [];
       return [{ id: picture?.id ?? 'current', payload: encodeAvatarMetadata(picture) }];
     }
     case NS.AVATAR_DATA: {

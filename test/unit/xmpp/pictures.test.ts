@@ -1,5 +1,7 @@
 // XEP-0084 User Avatar, XEP-0054, XEP-0292: the picture of someone of ours as XMPP clients set and read it.
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import sharp from 'sharp';
 import { changeProfile } from '../../../src/services/profiles.js';
 import { removePicture, setPicture } from '../../../src/services/media.js';
@@ -38,6 +40,33 @@ test('what its owner publishes from a chat app is read by everyone, by its own h
   await stage.receive(publish(METADATA, `<metadata xmlns='${METADATA}'/>`));
   expect(await items(DATA)).toEqual([]);
   expect((await items(METADATA))[0]!.getChild('metadata')!.getChildElements()).toEqual([]);
+});
+
+test('a picture whose file is missing is not said to be none: followers keep theirs, and the log says what to do', async () => {
+  await setPicture(stage.ctx, alice, 'avatar', await sharp({ create: { width: 90, height: 60, channels: 3, background: '#c33' } }).png().toBuffer());
+  await stage.runJobs();
+  await stage.receive(iq('bob@far.test/x', 'set', pubsub(`<subscribe node='${METADATA}' jid='bob@far.test'/>`)));
+  const announced = () => stage.take().filter((stanza) => stanza.getChild('event')?.getChild('items')?.attrs.node === METADATA);
+  const folder = path.join(stage.ctx.config.stateDir, 'media');
+  const [id] = readdirSync(folder) as [string];
+  const bytes = readFileSync(path.join(folder, id));
+  const changed = async () => {
+    await stage.handlers['profile-changed']!({ kind: 'profile-changed', payload: { actorId: alice.actorId, picture: true } } as never);
+    return announced().length;
+  };
+
+  rmSync(path.join(folder, id));
+  expect(await changed()).toBe(0);
+  expect(await items(METADATA)).toEqual([]);
+  expect(stage.ctx.logged()).toMatch(/"level":50.*"id":"[0-9a-f]{40}".*all processes must share the folder media/);
+  writeFileSync(path.join(folder, id), 'something else');
+  expect(await changed()).toBe(0);
+
+  writeFileSync(path.join(folder, id), bytes);
+  expect(await changed()).toBe(1);
+  await removePicture(stage.ctx, alice, 'avatar');
+  await stage.runJobs();
+  expect(announced()[0]!.getChild('event')!.getChild('items')!.getChild('item')!.getChild('metadata')!.getChildElements()).toEqual([]);
 });
 
 describe('presence (XEP-0153)', () => {
