@@ -16,6 +16,7 @@ const SLOW_COMMIT_MS = 40;
 
 /** What the running service says of itself, or null when none runs here. */
 interface Service {
+  /** null: another process has the connection (dx connector). */
   component: { ok: boolean; text: string } | null;
 }
 
@@ -35,7 +36,7 @@ export async function examine(config: Config, options: ChatProbe = {}): Promise<
         ? ok('service', `It runs, and answers on ${at(config.listen)}.`)
         : warn('service', `Nothing answers on ${at(config.listen)}: diaspora-x does not run.`, 'Start it (dx serve), then run dx doctor again: what others see can be checked only then.'),
     );
-    checks.push(await checkComponent(config, service));
+    checks.push(await checkComponent(config, service, opened?.ctx ?? null));
     checks.push(await checkAuthEndpoint(config, service));
     const chatServer = options.chatServer ?? ((await hasPrivateProsody(config)) ? { host: '127.0.0.1', port: config.xmppPort } : undefined);
     checks.push(...(await checkChat(config, opened?.ctx ?? null, service !== null, { ...options, ...(chatServer ? { chatServer } : {}) })));
@@ -134,18 +135,22 @@ async function findService({ listen }: Config): Promise<Service | null> {
   }
 }
 
-async function checkComponent(config: Config, service: Service | null): Promise<Check> {
+async function checkComponent(config: Config, service: Service | null, ctx: Context | null): Promise<Check> {
   const name = 'XMPP component';
   if (!config.component) return warn(name, 'No XMPP server is set: posts stay on the web.', 'dx snippet prosody (or ejabberd) prints both sides of the configuration; npm start runs a private Prosody.');
   const where = `${config.domain} on ${at(config.component)}`;
   // A second connection under our name would take half of the stanzas (ejabberd), so the service's own word counts while it runs.
   if (service?.component) {
-    return service.component.ok ? ok(name, `${where}: the service is connected.`) : bad(name, `${where}: the service is not connected. ${service.component.text}`, 'Stop the service and run dx doctor again: it then tries the connection itself.');
+    const { ok: isWell, text } = service.component;
+    return isWell ? ok(name, `${where}: the service ${text === 'connected' ? 'is connected' : text}.`) : bad(name, `${where}: the service is not connected. ${text}`, 'Stop the service and run dx doctor again: it then tries the connection itself.');
   }
+  const { findHolder, CONNECTOR_LEASE } = await import('../store/lease.js');
+  const holder = ctx && (await findHolder(ctx.store, CONNECTOR_LEASE));
+  if (holder !== null) return ok(name, `${where}: left to ${holder}, the connector. Whether it is connected, it says itself: /readyz at its DX_METRICS_LISTEN.`);
   try {
     const answer = await probeComponent(config.component, config.domain, config.component.secret);
     const known: Record<string, Check> = {
-      accepted: ok(name, `${where}: it lets us in.`),
+      accepted: service ? warn(name, `${where}: it lets us in, but no connector runs: posts wait.`, 'Start one (dx connector).') : ok(name, `${where}: it lets us in.`),
       'not-authorized': bad(
         name,
         `${where}: wrong secret.`,

@@ -113,7 +113,10 @@ function systemd(config: Config, directory: string): string {
  */
 export function systemdRoles(config: Config, directory: string): string {
   if (config.databaseUrl.startsWith('sqlite:')) throw new ConfigError(['DX_DATABASE_URL is an SQLite file: roles in processes of their own need PostgreSQL (dx copy-database). For dx serve leave out --roles.']);
-  const { host } = config.listen;
+  const { port } = config.listen;
+  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
+  // The first is where dx doctor looks; the next is not on the port after it, which is the default of DX_AUTH_LISTEN.
+  const first = port >= 1000 && port <= 9989 ? port : 3000;
   const units: Unit[] = [
     {
       file: 'diaspora-x-web@.service',
@@ -121,8 +124,9 @@ export function systemdRoles(config: Config, directory: string): string {
       command: 'web',
       environment: [`DX_LISTEN=${host}:%i`, 'DX_AUTH_LISTEN=127.0.0.1:1%i', 'DX_METRICS_LISTEN=127.0.0.1:2%i'],
       remarks: [
-        'The instance is the port (four digits): systemctl enable --now diaspora-x-web@3000 diaspora-x-web@3001',
-        'Chat logins are checked at 127.0.0.1:13000, figures are at 127.0.0.1:23000, and so on: name them in the chat server and in the proxy.',
+        `The instance is the port (four digits): systemctl enable --now diaspora-x-web@${first} diaspora-x-web@${first + 10}`,
+        `Chat logins are checked at 127.0.0.1:1${first}, figures are at 127.0.0.1:2${first}, and so on: name them in the chat server and in the proxy.`,
+        `In .env write where the first one is, for dx doctor and dx snippet: DX_LISTEN=${host}:${first} and DX_AUTH_LISTEN=127.0.0.1:1${first}`,
       ],
     },
     {

@@ -8,6 +8,10 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import type { Db } from './database.js';
+
+/** Of the one process that is connected to the XMPP server. */
+export const CONNECTOR_LEASE = 'connector';
 
 const TIMING = {
   /** How long the holder may act without an answer from the database. */
@@ -80,6 +84,21 @@ function isDead(holder: string, of: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
+}
+
+/**
+ * Who has a lease, as anybody may ask, in words for people: for a moment after it changed hands, who had it before. null: nobody, as on SQLite.
+ * A row alone says nothing, because who was killed leaves it behind: the lock goes with its connection.
+ */
+export async function findHolder(db: Db, name: string): Promise<string | null> {
+  if (db.dialect === 'sqlite') return null;
+  // pg_locks shows the two halves of the key as unsigned numbers.
+  const [lease] = await db.query<{ holder: string }>(
+    `select l.holder from leases l join pg_locks k on k.classid = ? and k.objid::bigint = (hashtext(l.name)::bigint & 4294967295) and k.objsubid = 2
+      where l.name = ? and k.locktype = 'advisory' and k.granted and k.database = (select oid from pg_database where datname = current_database())`,
+    [LOCK_CLASS, name],
+  );
+  return lease ? describeHolder(lease.holder) : null;
 }
 
 /** Tries to get the lease, holds it while the database answers, and tries again when it was lost, until `release`. */

@@ -123,6 +123,20 @@ describe.each(SERVERS)('on %s', (name) => {
     await Promise.all(limited.map((web) => web.destroy()));
   });
 
+  test('doctor beside a web process names the connector, and leaves its connection alone', async () => {
+    const [holder] = await connected();
+    let report = '';
+    try {
+      report = roles.webs[0]!.dx(['doctor']);
+    } catch (error) {
+      report = (error as { stdout: string }).stdout; // this chat server asks somebody else for logins
+    }
+    expect(report).toMatch(new RegExp(`ok {4}XMPP component: .* left to process ${holder!.process.pid} on `));
+    await post('# While doctor looks');
+    await everythingArrives();
+    expect(holder!.output()).not.toMatch(/another component|the XMPP server refuses/);
+  });
+
   /** Posts one after another until told otherwise. */
   function posting(): { stop(): Promise<void> } {
     let going = true;

@@ -1,7 +1,7 @@
 import { LEASE_MS, startWorker } from '../../jobs/worker.js';
 import type { Context } from '../../services/context.js';
 import { sweep } from '../../store/jobs.js';
-import { holdLease, type Lease } from '../../store/lease.js';
+import { CONNECTOR_LEASE, holdLease, type Lease } from '../../store/lease.js';
 import type { Xmpp } from '../../xmpp/index.js';
 import { workerOptions, xmppHandlers } from '../job-handlers.js';
 import type { Role } from './role.js';
@@ -40,7 +40,7 @@ export function startConnector(ctx: Context, { connector, ...xmpp }: Xmpp): Role
       if (ctx.store.dialect === 'sqlite') connector.start();
       else {
         lease = holdLease(ctx.config.databaseUrl, {
-          name: 'connector',
+          name: CONNECTOR_LEASE,
           log: ctx.log,
           onHeld: (first) => void takeOver(first),
           onLost: () => connector.abandon(),

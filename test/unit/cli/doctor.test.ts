@@ -133,6 +133,8 @@ describe('dx doctor', () => {
       const web = await listen(createHttpServer((_, response) => void response.end(JSON.stringify({ ready: ok, parts: { component: { ok, text: 'wrong secret' } } }))) as unknown as Server);
       expect(await checkOf('XMPP component', { listen: { host: '127.0.0.1', port: web }, component: { host: '127.0.0.1', port, secret: 'x' } })).toMatchObject({ state: ok ? 'ok' : 'fail' });
     }
+    const standby = await listen(createHttpServer((_, response) => void response.end(JSON.stringify({ ready: true, parts: { component: { ok: true, text: 'stands by: process 7 on b has, or just had, the connection' } } }))) as unknown as Server);
+    expect(await checkOf('XMPP component', { listen: { host: '127.0.0.1', port: standby }, component: { host: '127.0.0.1', port, secret: 'x' } })).toMatchObject({ state: 'ok', text: expect.stringContaining('the service stands by: process 7') });
     expect(connections).toBe(0);
   });
 

@@ -285,6 +285,12 @@ describe('dx', () => {
       for (const line of ['DX_LISTEN=127.0.0.1:%i', 'DX_AUTH_LISTEN=127.0.0.1:1%i', 'DX_METRICS_LISTEN=127.0.0.1:2400%i']) expect(out).toContain(`\nEnvironment=${line}\n`);
       expect(out).not.toContain('pa55word');
       expect((await run(['snippet', 'systemd', '--roles'])).code).toBe(78);
+      // Of its examples none has a port that is another one's, as it is set or by default.
+      const { listen, authListen, metricsListen } = config;
+      const ports = [...out.matchAll(/diaspora-x-web@(\d+)/g)].flatMap(([, port]) => [Number(port), Number(`1${port}`), Number(`2${port}`)]);
+      expect(ports[0]).toBe(listen.port);
+      expect(new Set([...ports, 3001, 3002, authListen.port, metricsListen.port, 24001, 24002, 25001, 25002]).size).toBe(ports.length + new Set([3001, 3002, authListen.port, metricsListen.port]).size + 4);
+      expect(out).toContain(`DX_AUTH_LISTEN=127.0.0.1:1${listen.port}`);
     });
 
     test('nginx speaks TLS for the public address, sets whose address it is anew, and holds no event back', async () => {

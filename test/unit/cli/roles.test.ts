@@ -1,11 +1,14 @@
 // Roles in processes of their own, without an XMPP server: what each tells of itself, and what is refused.
+import { createServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { examine } from '../../../src/cli/doctor.js';
 import { main } from '../../../src/cli/program.js';
 import type { RoleName } from '../../../src/cli/roles/role.js';
 import { type ReadyReport, type Running, serve } from '../../../src/cli/serve.js';
 import { loadConfig } from '../../../src/config.js';
+import { CONNECTOR_LEASE, holdLease } from '../../../src/store/lease.js';
 import { createDatabase } from '../../support/servers/postgres.js';
 import { silentLog } from '../../support/store.js';
 
@@ -23,8 +26,8 @@ function environment(more: Record<string, string> = {}): { env: Record<string, s
   return { env, directory };
 }
 
-async function start(databaseUrl: string, roles: RoleName[]): Promise<Running> {
-  const { env, directory } = environment({ DX_DATABASE_URL: databaseUrl });
+async function start(databaseUrl: string, roles: RoleName[], more: Record<string, string> = {}): Promise<Running> {
+  const { env, directory } = environment({ DX_DATABASE_URL: databaseUrl, ...more });
   const one = await serve(loadConfig(env, directory), { roles, log: silentLog });
   running.push(one);
   return one;
@@ -83,4 +86,30 @@ test('only workers count the jobs that wait, which are the same for every proces
   expect(await figures(web)).not.toContain('dx_queue_jobs');
   expect(await figures(web)).toContain('dx_database_up 1');
   expect(await figures(worker)).toContain('# TYPE dx_queue_jobs gauge');
+});
+
+test('beside a web process, doctor names the connector of another process and does not connect under its name; when there is none, it tries, and says that posts wait', async () => {
+  let connections = 0;
+  const xmppServer = createServer((socket) => {
+    connections += 1;
+    const answers = ["<stream:stream xmlns:stream='http://etherx.jabber.org/streams' id='abc'>", '<handshake/>'];
+    socket.on('error', () => {}).on('data', () => void socket.write(answers.shift() ?? ''));
+  });
+  await new Promise<void>((resolve) => xmppServer.listen(0, '127.0.0.1', resolve));
+  const url = await createDatabase();
+  const { port } = xmppServer.address() as AddressInfo;
+  const web = await start(url, ['web'], { DX_COMPONENT_URL: `xmpp://127.0.0.1:${port}`, DX_COMPONENT_SECRET: 'secret' });
+  const listen = { host: '127.0.0.1', port: Number(new URL(web.url).port) };
+  const look = async () => (await examine({ ...web.ctx.config, listen })).find(({ name }) => name === 'XMPP component')!;
+  const lease = holdLease(url, { name: CONNECTOR_LEASE, log: silentLog, onHeld: () => {}, onLost: () => {} });
+  await lease.known;
+  expect(await look()).toMatchObject({ state: 'ok', text: expect.stringContaining(`left to process ${process.pid} on `) });
+  expect(connections).toBe(0);
+  // It ends without a word: its row stays, its lock is gone.
+  await web.ctx.store.query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())");
+  await lease.release();
+  await web.ctx.store.transaction((tx) => tx.query('insert into leases (name, holder, since) values (?, ?, ?) on conflict (name) do nothing', [CONNECTOR_LEASE, 'gone.test 1 - 0', 0]));
+  expect(await look()).toMatchObject({ state: 'warn', text: expect.stringContaining('no connector runs') });
+  expect(connections).toBe(1);
+  xmppServer.close();
 });
