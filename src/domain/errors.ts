@@ -29,7 +29,7 @@ export class DomainError extends Error {
 
 /** There is no room to keep what was sent: `unavailable`, but for longer than a moment. */
 export class NoRoom extends DomainError {
-  constructor(text: string) {
+  constructor(text = 'The server’s disk is full, so nothing was saved. Please tell those who run it, and try again later.') {
     super('unavailable', text);
   }
 }

@@ -5,7 +5,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { OutputInfo } from 'sharp';
 import type { Account } from '../domain/account.js';
-import { DomainError } from '../domain/errors.js';
+import { DomainError, NoRoom } from '../domain/errors.js';
 import { updateProfile } from '../store/actors.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
@@ -110,10 +110,20 @@ export async function readPictureFile(stateDir: string, id: string): Promise<Buf
   return bytes && idOf(bytes) === id ? bytes : null;
 }
 
+/** @throws DomainError unavailable where those who run the server can mend it */
+const notSaved =
+  (ctx: Context) =>
+  (error: NodeJS.ErrnoException): never => {
+    const isFull = /^(ENOSPC|EDQUOT)$/.test(error.code ?? '');
+    if (!isFull && !/^(EROFS|EACCES|EPERM)$/.test(error.code ?? '')) throw error;
+    ctx.log.error({ reason: error.message }, 'a picture could not be saved');
+    throw isFull ? new NoRoom() : new DomainError('unavailable', 'The server cannot save pictures at the moment. Please tell those who run it, and try again later.');
+  };
+
 /** Shows the picture on a person of ours or of elsewhere, and forgets the one before. */
 async function show(ctx: Context, actorId: number, kind: PictureKind, picture: Picture | null, also: (tx: Tx) => Promise<void> = async () => {}): Promise<string | null> {
   // The file is there before any row speaks of it. A file without a row harms nobody.
-  const id = picture && (await writePictureFile(ctx.config.stateDir, picture.bytes));
+  const id = picture && (await writePictureFile(ctx.config.stateDir, picture.bytes).catch(notSaved(ctx)));
   const orphans = await ctx.store.transaction(async (tx) => {
     if (picture && id) {
       const { mime, width, height } = picture;
@@ -131,7 +141,7 @@ const tellFollowers = ({ actorId }: Account, kind: PictureKind) => (tx: Tx) => a
 
 /**
  * A new picture of someone of ours; those who follow hear of it.
- * @throws DomainError invalid | too-large (field picture)
+ * @throws DomainError invalid | too-large (field picture), unavailable
  */
 export async function setPicture(ctx: Context, account: Account, kind: PictureKind, bytes: Uint8Array): Promise<void> {
   await show(ctx, account.actorId, kind, await preparePicture(bytes, kind), tellFollowers(account, kind));
@@ -144,7 +154,7 @@ export const removePicture = async (ctx: Context, account: Account, kind: Pictur
 /**
  * The picture of someone elsewhere, as their server sent it: kept like our own.
  * @param bytes null: they have none any more
- * @throws DomainError invalid | too-large
+ * @throws DomainError invalid | too-large | unavailable
  */
 export async function learnPicture(ctx: Context, actorId: number, bytes: Uint8Array | null): Promise<string | null> {
   return show(ctx, actorId, 'avatar', bytes && (await preparePicture(bytes, 'avatar')));

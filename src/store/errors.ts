@@ -42,7 +42,7 @@ export const isDuplicate = (error: unknown): boolean => /^(23505|SQLITE_CONSTRAI
 export function translateError(error: unknown): unknown {
   if (error instanceof DomainError) return error;
   const translated = isFull(error)
-    ? new NoRoom('The server’s disk is full, so nothing was saved. Please tell those who run it, and try again later.')
+    ? new NoRoom()
     : isReadOnly(error)
       ? new DomainError('unavailable', 'The database can only be read at the moment, so nothing was saved. Please try again later.')
       : isUnable(error)

@@ -1,10 +1,11 @@
 // The database can be read but not written, or the disk is full (threats.md 12, 13); the clock jumps (14). A locked one has a file of its own.
 // Full in two ways: SQLite's own limit of pages everywhere, and a real file system of a few MiB where we may mount one.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import sharp from 'sharp';
 import { openStore } from '../../src/store/open.js';
 import { type Installation, startInstallation } from '../support/installation.js';
 import { checkInvariants } from '../support/invariants.js';
@@ -85,6 +86,9 @@ describe('a database that can only be read', () => {
   });
 });
 
+// Only root may mount; elsewhere the limit of pages stands for it.
+const mountable = isRoot ? ['a file system of its own'] : [];
+
 describe('a full disk', () => {
   test('as SQLite’s limit of pages: 507 in words, pages are read, and with room again the same form is one post', async () => {
     const app = await startInstallation();
@@ -106,10 +110,8 @@ describe('a full disk', () => {
     await sound(app, form);
   });
 
-  // Only root may mount; elsewhere the limit of pages stands for it.
-  const mountable = isRoot ? ['a file system of 12 MiB'] : [];
   for (const what of mountable) {
-    test(`as ${what}: the service lives, answers 507, reads, and goes on when there is room, without a restart`, async () => {
+    test(`as ${what}, of 12 MiB: the service lives, answers 507, reads, and goes on when there is room, without a restart`, async () => {
       const folder = mkdtempSync(path.join(tmpdir(), 'dx-full-'));
       stops.push(() => rmSync(folder, { recursive: true }));
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'none', folder]);
@@ -141,6 +143,40 @@ describe('a full disk', () => {
     });
   }
 });
+
+for (const what of mountable) {
+  test(`pictures on ${what}: full it is 507, read-only 503, in words; nothing of the picture stays, and with room again it is taken`, async () => {
+    const app = await startInstallation();
+    stops.push(() => app.stop());
+    const { browser } = await alice(app);
+    const folder = path.join(app.config.stateDir, 'media');
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', folder]);
+    stops.push(() => execFileSync('umount', [folder]));
+    const remount = (how: string) => execFileSync('mount', ['-o', `remount,${how}`, folder]);
+    const noise = await sharp({ create: { width: 300, height: 300, channels: 3, background: '#888', noise: { type: 'gaussian', mean: 128, sigma: 60 } } }).png().toBuffer();
+    const upload = async () => {
+      await browser.get('/settings/profile');
+      return browser.upload('/settings/pictures', { csrf: browser.csrf(), kind: 'avatar' }, { field: 'picture', bytes: noise, name: 'me.png', type: 'image/png' });
+    };
+
+    const refused = await upload();
+    expect(refused.status).toBe(507);
+    expect(refused.headers['retry-after']).toMatch(/^\d+$/);
+    expect(refused.text).toContain('disk is full');
+    expect(refused.text).not.toContain(folder);
+    expect(readdirSync(folder)).toEqual([]);
+    remount('size=1m,ro');
+    const readOnly = await upload();
+    expect(readOnly.status).toBe(503);
+    expect(readOnly.text).toContain('cannot save pictures at the moment');
+    expect(await app.ctx.store.query('select id from media')).toEqual([]);
+
+    remount('rw');
+    expect((await upload()).status).toBe(303);
+    expect(await app.ctx.store.query('select id from media')).toEqual(readdirSync(folder).map((id) => ({ id })));
+  });
+}
 
 test('a clock that jumps a day forward, and then back: ids rise, nothing runs twice, and everything arrives in its order', async () => {
   let jumped = 0;
