@@ -3,7 +3,6 @@ import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
-import { markReadOf } from '../store/notifications.js';
 import { findOwnPost, findReshare, insertPost } from '../store/posts.js';
 import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
@@ -62,7 +61,6 @@ export async function unresharePost(ctx: Context, account: Account, postGuid: Gu
     const post = own?.kind === 'reshare' && own.deletedAt === null ? own : await findReshare(tx, account.actorId, postGuid);
     if (!post) throw new DomainError('not-found', 'You have not reshared this post.');
     await endPost(ctx, tx, post);
-    if (post.reshareOf !== null) await markReadOf(tx, { kind: 'reshare', byId: account.actorId, postGuid: post.reshareOf }, ctx.now());
     await recordPost(ctx, tx, 'delete', post, destinations);
   });
 }

@@ -10,7 +10,7 @@ import { findActor } from '../store/actors.js';
 import { endComments, findCommentOfItem } from '../store/comments.js';
 import type { Db, Tx } from '../store/database.js';
 import { insertActivity } from '../store/ledger.js';
-import { removeNotificationsOf } from '../store/notifications.js';
+import { markReadOf, removeNotificationsOf } from '../store/notifications.js';
 import { findDeletedPost, findVisiblePost, updatePost } from '../store/posts.js';
 import { findLikeOfItem, removeLikesOf } from '../store/reactions.js';
 import { isRetracted, originOf } from '../store/received.js';
@@ -116,7 +116,7 @@ export async function recordUnder(
 }
 
 /** Makes a tombstone of a post, and ends all that stands under it. What carries the news is the caller's. */
-export async function endPost(ctx: Context, tx: Tx, post: Pick<Post, 'guid' | 'authorId' | 'kind'>): Promise<void> {
+export async function endPost(ctx: Context, tx: Tx, post: Pick<Post, 'guid' | 'authorId' | 'kind' | 'reshareOf'>): Promise<void> {
   const now = ctx.now();
   // A form sent twice makes no second post, even after its deletion; a reshare may be made again.
   const again = post.kind === 'reshare' ? { once: null } : {};
@@ -125,5 +125,6 @@ export async function endPost(ctx: Context, tx: Tx, post: Pick<Post, 'guid' | 'a
   await endComments(tx, post.guid, now);
   await removeLikesOf(tx, post.guid);
   await removeNotificationsOf(tx, post.guid);
+  if (post.reshareOf !== null) await markReadOf(tx, { kind: 'reshare', byId: post.authorId, postGuid: post.reshareOf }, now);
   tx.publish({ kind: 'post', actorId: post.authorId, guid: post.guid });
 }

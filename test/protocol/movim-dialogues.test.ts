@@ -1,5 +1,9 @@
 // What Movim 0.34 sends for each thing that people do with it, word for word, on real servers (test/fixtures/wire/movim-0.34).
 import { readdirSync, readFileSync } from 'node:fs';
+import type { NotificationKind } from '../../src/domain/notification.js';
+import { listNotifications } from '../../src/services/notifications.js';
+import { addContact } from '../../src/services/relationships.js';
+import { eventually } from '../support/eventually.js';
 import { SERVERS } from '../support/servers/index.js';
 import { type Element, matches, parse, StanzaError } from '../support/xmpp-client.js';
 import { openScene } from '../support/xmpp-scene.js';
@@ -16,9 +20,18 @@ describe.each(SERVERS)('on %s', (name) => {
     const post = await scene.app.posts(alice, 'a post', { to: 'public' });
     const dialogue = parse(text(file));
     const client = dialogue.attrs.who === 'owner' ? owner : await scene.reader();
+    if (dialogue.attrs.follows) {
+      await addContact(scene.app.ctx, alice, client.bareJid);
+      await client.receives(`<presence type='subscribe' from='${alice.jid}'/>`);
+      await client.send(`<presence type='subscribed' to='${alice.jid}'/>`);
+    }
     const steps = parse(text(file).replaceAll('{ALICE}', alice.jid).replaceAll('{POST}', post.guid).replaceAll('{READER}', client.bareJid)).getChildElements();
     let answer: Element | null = null;
     for (const step of steps) {
+      if (step.name === 'told') {
+        await eventually(scene.app, () => listNotifications(scene.app.ctx, alice, { kind: step.attrs.kind as NotificationKind, limit: 5 }), (views) => views.length === Number(step.attrs.times) && views.every((view) => view.post?.guid === post.guid));
+        continue;
+      }
       const stanza = step.getChildElements()[0]!;
       if (step.name === 'send') {
         answer = await client.request(stanza).catch((error) => {

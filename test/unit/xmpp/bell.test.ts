@@ -79,12 +79,18 @@ describe('under a post of ours', () => {
     expect(await told(alice)).toEqual([]);
   });
 
-  test('a share by somebody whom one of ours follows rings for the author', async () => {
+  test('a share by somebody whom one of ours follows rings for the author, once, and is no news when it is made again', async () => {
     const romeo = await makeRemote(stage.ctx.store, ROMEO);
     await relate(stage.ctx.store, alice.actorId, romeo.id, { following: 'on', addedAt: 1 });
     await event(ROMEO, MICROBLOG, `<item id='s'>${entry('Look at this', via(guid))}</item>`);
     await event(ROMEO, MICROBLOG, `<item id='s'>${entry('Look at this', via(guid))}</item>`);
     expect(await told(alice)).toEqual(['reshare by romeo']);
+    expect(await unreadCount(stage.ctx, alice)).toBe(1);
+    await event(ROMEO, MICROBLOG, `<retract id='s'/>`);
+    expect(await told(alice)).toEqual([]);
+    await event(ROMEO, MICROBLOG, `<item id='again'>${entry('Look at this', via(guid))}</item>`);
+    expect(await told(alice)).toEqual(['reshare by romeo']);
+    expect(await unreadCount(stage.ctx, alice)).toBe(0);
   });
 });
 
