@@ -7,7 +7,7 @@ import type { Post } from '../domain/post.js';
 import type { Viewer } from '../store/access.js';
 import { findAccountByActor } from '../store/accounts.js';
 import { findActor, findActors, findLocalActor } from '../store/actors.js';
-import { type DeliverySummary, latestDeliverySummary } from '../store/ledger.js';
+import { type DeliverySummary, failedLikes, latestDeliverySummary } from '../store/ledger.js';
 import { listAspects } from '../store/aspects.js';
 import { countUnderPosts, countVisiblePosts, findVisiblePosts, lastDoing, listDoings, listHomePosts, listTagged, listVisiblePosts, type PostCounts } from '../store/posts.js';
 import { originsOf } from '../store/received.js';
@@ -30,6 +30,8 @@ export interface PostView {
   /** By the viewer; of a reshare: its root. */
   liked: boolean;
   reshared: boolean;
+  /** Tells the viewer why their like has not arrived at the server that keeps the post. */
+  undeliveredLike?: string;
   /** May one comment here? Some posts from elsewhere have no place for it. */
   takesComments: boolean;
   /** What a reshare shows. null in one: it was deleted, is not for the viewer, or is not known here (then the reshare's own text says what there is). */
@@ -117,11 +119,14 @@ export async function viewsOfPosts(ctx: Context, viewer: Viewer, posts: Post[]):
     own.length > 0 ? latestDeliverySummary(ctx.store, own.map((post) => post.guid)) : new Map<Guid, DeliverySummary>(),
     own.some(({ audience }) => audience.to === 'aspects') ? listAspects(ctx.store, me!).then((aspects) => new Map(aspects.map(({ id, name }) => [id, name]))) : null,
   ]);
+  const likedElsewhere = me === null ? [] : guids.filter((guid) => counts.get(guid)?.liked && origins.has(guid));
+  const undelivered = await failedLikes(ctx.store, me ?? 0, likedElsewhere);
   const view = (post: Post, root: PostView | null): PostView => {
     const author = authors.get(post.authorId)!;
     const origin = author.isLocal ? undefined : origins.get(post.guid);
     const { comments, likes, reshares, liked, reshared } = counts.get(post.guid) ?? NOTHING_UNDER;
     return {
+      ...(undelivered.has(post.guid) ? { undeliveredLike: undelivered.get(post.guid)! } : {}),
       ...(names && own.includes(post) && post.audience.to === 'aspects' ? { aspectNames: post.audience.aspectIds.flatMap((id) => names.get(id) ?? []) } : {}),
       post,
       author,

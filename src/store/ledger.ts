@@ -156,6 +156,18 @@ export async function failedComments(db: Db, postGuid: Guid, authorId: number, c
   return new Map(rows.map((row) => [row.comment_guid, row.error ?? '']));
 }
 
+/** Why somebody's likes have not arrived at the servers of the posts: by post, those that are not taken back. */
+export async function failedLikes(db: Db, actorId: number, postGuids: readonly Guid[]): Promise<Map<Guid, string>> {
+  if (postGuids.length === 0) return new Map();
+  const rows = await db.query<{ post_guid: Guid; error: string | null }>(
+    `select a.post_guid, d.error from activities a join deliveries d on d.activity_id = a.id
+     where a.post_guid in (${marks(postGuids.length)}) and a.actor_id = ? and a.verb = 'like' and d.state = 'given-up'
+     and not exists (select 1 from activities b where b.post_guid = a.post_guid and b.actor_id = a.actor_id and b.verb in ('like', 'unlike') and b.id > a.id)`,
+    [...postGuids, actorId],
+  );
+  return new Map(rows.map((row) => [row.post_guid, row.error ?? '']));
+}
+
 /** The servers that are paused, with the time since when. */
 export const listPausedHosts = async (db: Db): Promise<Map<string, number>> =>
   new Map((await db.query<PausedHost>('select host, since from paused_hosts order by host')).map(({ host, since }) => [host, since]));

@@ -244,6 +244,7 @@ export const en = {
     reshared: 'reshared',
     resharedMore: (count: number) => `${count} more reshared`,
     resharedOf: (name: string) => `A post by ${name}, reshared`,
+    likeNotArrived: 'Others do not see your like: it has not arrived.',
     rootGone: 'The post that was shared here is no longer there, or it is not for you to see.',
     openOrigin: 'Open it in my chat app',
     mute: (name: string) => `Hide posts by ${name}`,

@@ -20,7 +20,7 @@ export const Acts = ({ view, children }: Props) => (
 );
 
 /** The part that a script exchanges when something changes. */
-export function Counts({ view: { post, author, counts, liked, reshared } }: { view: PostView }) {
+export function Counts({ view: { post, author, counts, liked, reshared, undeliveredLike } }: { view: PostView }) {
   const { t, account } = useVisit();
   const own = account?.actorId === author.id;
   return (
@@ -58,6 +58,14 @@ export function Counts({ view: { post, author, counts, liked, reshared } }: { vi
           count={counts.reshares}
           visitor={{ title: t.post.logInToReshare, words: t.post.resharesCount }}
         />
+      )}
+      {undeliveredLike !== undefined && (
+        <p class="acts__late bad">
+          <Icon name="warning" />
+          <span>
+            {t.post.likeNotArrived} {undeliveredLike}
+          </span>
+        </p>
       )}
     </>
   );

@@ -390,6 +390,22 @@ test('one’s own comment that has not arrived says so, to oneself alone', async
   expect((await alice.get(`/posts/${post.guid}`)).text).not.toContain('has not arrived');
 });
 
+test('one’s own like that has not arrived says so at the post, to oneself alone, until it is taken back', async () => {
+  const post = await remotePost(site.ctx, await remotePerson(site.ctx, 'late@garden.example'), 'Far away, too');
+  await likePost(site.ctx, await actor(bob), post.guid);
+  await site.ctx.store.transaction(async (tx) => {
+    const [activity] = await tx.query<{ id: string }>("select id from activities where verb = 'like' and post_guid = ?", [post.guid]);
+    await addDeliveries(tx, activity!.id, 'xmpp', ['garden.example'], site.ctx.now());
+    await tx.query("update deliveries set state = 'given-up', error = 'It takes no likes from you.' where activity_id = ?", [activity!.id]);
+  });
+  const path = `/posts/${post.guid}`;
+  const hint = 'Others do not see your like: it has not arrived. It takes no likes from you.';
+  for (const at of [path, `${path}?part=acts`]) expect(textOf((await bob.get(at)).text)).toContain(hint);
+  expect((await alice.get(path)).text).not.toContain('has not arrived');
+  await send(bob, path, `${path}/unlike`);
+  expect((await bob.get(path)).text).not.toContain('has not arrived');
+});
+
 test('who can see a closed post now is told to its author, and to nobody else', async () => {
   const paula = await site.member('paula');
   await addContact(site.ctx, paula.account, 'bob@social.localhost');

@@ -6,6 +6,7 @@ import { deliver } from '../../../src/jobs/deliver.js';
 import { commentOn, deleteComment, editComment, listComments } from '../../../src/services/comments.js';
 import { likePost, likersOf, unlikePost } from '../../../src/services/reactions.js';
 import { receivePost } from '../../../src/services/receive.js';
+import { readPost, type Viewer } from '../../../src/services/stream.js';
 import { wantComments } from '../../../src/services/remote-threads.js';
 import { findActor } from '../../../src/store/actors.js';
 import { listDeliveries } from '../../../src/store/ledger.js';
@@ -228,6 +229,26 @@ describe('what ours do goes to the nodes of the post', () => {
     post = await receive({ itemId: 'post-2', comments: null });
     await likePost(stage.ctx, await me(), post.guid);
     expect(await run()).toEqual(['refused: The server of this post takes no likes.']);
+  });
+
+  test('a like that is refused there tells the person why, and nobody else, as long as it stands', async () => {
+    refusals[`publish ${SERVICE}`] = 'forbidden';
+    const told = async (viewer: Viewer = { actorId: alice.actorId }) => (await readPost(stage.ctx, viewer, post.guid)).undeliveredLike;
+    await likePost(stage.ctx, await me(), post.guid);
+    expect(await told()).toBeUndefined();
+    await run();
+    expect(await told()).toBe('The other server does not let you write there.');
+    const carol = await stage.account('carol');
+    await likePost(stage.ctx, (await findActor(stage.ctx.store, carol.actorId))!, post.guid);
+    expect([await told({ actorId: carol.actorId }), await told('anonymous')]).toEqual([undefined, undefined]);
+    stage.ctx.pass(1);
+    await unlikePost(stage.ctx, await me(), post.guid);
+    expect(await told()).toBeUndefined();
+    stage.ctx.pass(1);
+    delete refusals[`publish ${SERVICE}`];
+    await likePost(stage.ctx, await me(), post.guid);
+    await run();
+    expect(await told()).toBeUndefined();
   });
 
   test('whatever an entry names, nothing is published to a node that is none of comments', async () => {
