@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { DeliveryError, DomainError } from '../domain/errors.js';
 import { backOffMs, type Job, type JobKind, MAX_AGE_MS, type Queue } from '../domain/job.js';
 import { setJobsBack } from '../store/clock.js';
-import type { Store, Tx } from '../store/database.js';
+import type { Hands, Store, Tx } from '../store/database.js';
 import { type Claim, type ClaimedJob, claimIn, completeAll, type Fate, LEASE_ENDED, lockLanes, nextRunAt, renewAll, settle, sweep } from '../store/jobs.js';
 import type { Arrival } from '../store/ledger.js';
 
@@ -111,6 +111,8 @@ export function startWorker(options: WorkerOptions): Worker {
   let again = false;
   let stopping = false;
   let lanesFirst = false;
+  /** The last look into the queue found as much as there was room for, or there has been none yet. */
+  let isFull = true;
   let aging: NodeJS.Timeout | undefined;
   let due: NodeJS.Timeout | undefined;
   let dueAt = Number.POSITIVE_INFINITY;
@@ -193,6 +195,19 @@ export function startWorker(options: WorkerOptions): Worker {
       if (endings.length > 0) await afterFailure(endings, error);
       throw error;
     }
+    begin(claims, askedAt);
+    isFull = free > 0 && claims.length === free;
+    // All places are taken: perhaps some of them will turn out to be slow.
+    if (options.slow && isFull && aging === undefined) aging = setTimeout(growOld, options.slow.afterMs);
+    if (free > 0 && claims.length < free) {
+      const next = await nextRunAt(store, queue);
+      if (next === null) unschedule();
+      else if (next <= now() && claims.length === 0) schedule(DATABASE_RETRY_MS); // others are just claiming it
+      else schedule(next - now());
+    }
+  }
+
+  function begin(claims: readonly Claim[], askedAt: number): void {
     for (const claim of claims) {
       const run: Run = { claim, done: [], arrived: [], startedAt: askedAt, leaseEnds: askedAt + leaseMs, abort: new AbortController() };
       running.add(run);
@@ -201,14 +216,6 @@ export function startWorker(options: WorkerOptions): Worker {
         if (ending) ended.push(ending);
         wake();
       });
-    }
-    // All places are taken: perhaps some of them will turn out to be slow.
-    if (options.slow && free > 0 && claims.length === free && aging === undefined) aging = setTimeout(growOld, options.slow.afterMs);
-    if (free > 0 && claims.length < free) {
-      const next = await nextRunAt(store, queue);
-      if (next === null) unschedule();
-      else if (next <= now() && claims.length === 0) schedule(DATABASE_RETRY_MS); // others are just claiming it
-      else schedule(next - now());
     }
   }
 
@@ -339,9 +346,20 @@ export function startWorker(options: WorkerOptions): Worker {
       .catch((err) => log.warn({ err }, 'the sweep failed'))
       .finally(wake);
   }, options.sweepMs ?? SWEEP_MS);
+  const hands: Hands = {
+    leaseEnd: () => now() + leaseMs,
+    // Not before those who wait already.
+    free: () => (stopping || isFull || gate?.isOpen() === false ? 0 : places()),
+    take(claims) {
+      if (!stopping) return begin(claims, performance.now());
+      ended.push(...claims.map((claim) => ({ claim, done: [], arrived: [] })));
+      wake();
+    },
+  };
+  store.hands.set(queue, hands); // for good: what was claimed for it comes after its end, too, and goes back
   const deaf = [store.notify.onWake(queue, wakeAt), gate?.onOpen(wake)];
 
-  const begin = async () => {
+  const takeOver = async () => {
     // On SQLite nobody else may work: what was claimed was claimed by a process that is no more.
     const taken = takenOver.get(store) ?? new Set();
     takenOver.set(store, taken.add(queue));
@@ -349,7 +367,7 @@ export function startWorker(options: WorkerOptions): Worker {
   };
   if (store.dialect === 'sqlite' && !takenOver.get(store)?.has(queue)) {
     looping = true;
-    void begin()
+    void takeOver()
       .catch((err) => log.warn({ err }, 'what an earlier process left could not be taken over: it waits for its lease to end'))
       .finally(loop);
   }

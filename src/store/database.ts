@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Queue } from '../domain/job.js';
+import type { Claim } from './jobs.js';
 import type { LiveEvent, Notifier } from './notify.js';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -23,6 +24,19 @@ export interface Tx extends Db {
   wake(queue: Queue, at?: number): void;
   /** After the commit, listeners hear of it. */
   publish(event: LiveEvent): void;
+  /** The worker of this process for the queue, if it has one. */
+  hands(queue: Queue): Hands | undefined;
+  /** After the commit, that worker runs these; nobody else can claim them meanwhile. */
+  handOver(queue: Queue, claims: readonly Claim[]): void;
+}
+
+/** A worker that takes what a transaction of its own process adds: without looking into the queue, which costs as much as all that is done to run a job. */
+export interface Hands {
+  /** Of a claim made now: milliseconds UTC. */
+  leaseEnd(): number;
+  /** For how many more there is room now. */
+  free(): number;
+  take(claims: readonly Claim[]): void;
 }
 
 export interface Store extends Db {
@@ -42,6 +56,8 @@ export interface Store extends Db {
   /** Does the database know migrations that this program does not? Then it must not be used. */
   isNewer(): Promise<boolean>;
   notify: Notifier;
+  /** The workers of this process. */
+  hands: Map<Queue, Hands>;
   close(): Promise<void>;
   /** @throws DomainError unavailable */
   ping(): Promise<void>;

@@ -69,27 +69,62 @@ const isOneOf = (db: Db, column: string, subselect: string): string =>
  * @param now when they were added, for their age
  */
 export async function addJobs(tx: Tx, jobs: readonly NewJob[], now: number = Date.now()): Promise<void> {
-  const lanes = new Map<string, { queue: Queue; key: string; runAt: number }>();
+  const lanes = new Map<string, Lane>();
   for (const { queue, lane, runAt = 0 } of jobs) {
     if (lane !== undefined && !lanes.has(`${queue} ${lane}`)) lanes.set(`${queue} ${lane}`, { queue, key: lane, runAt });
   }
   // The lane before the job: its row lock makes ids rise in a lane, and tells who completes it that a job is coming.
   // Sorted, so that two that add to the same lanes do not wait for each other.
   const sorted = [...lanes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, lane]) => lane);
-  for (const chunk of chunks(sorted)) {
+  const epochs = jobs.every(({ runAt = 0 }) => runAt <= now) ? await takeIdle(tx, sorted) : new Map<Lane, number>();
+  for (const chunk of chunks(sorted.filter((lane) => !epochs.has(lane)))) {
     await tx.query(
       `insert into lanes (queue, key, run_at, epoch) values ${chunk.map(() => '(?, ?, ?, 0)').join(', ')}
        on conflict (queue, key) do update set run_at = coalesce(lanes.run_at, excluded.run_at)`,
       chunk.flatMap(({ queue, key, runAt }) => [queue, key, runAt]),
     );
   }
+  const added: Row[] = [];
   for (const chunk of chunks(jobs)) {
-    await tx.query(
-      `insert into jobs (queue, kind, payload, ordering_key, run_at, attempts, created_at) values ${chunk.map(() => '(?, ?, ?, ?, ?, 0, ?)').join(', ')}`,
+    const rows = await tx.query<Row>(
+      `insert into jobs (queue, kind, payload, ordering_key, run_at, attempts, created_at) values ${chunk.map(() => '(?, ?, ?, ?, ?, 0, ?)').join(', ')}
+       ${epochs.size > 0 ? `returning ${COLUMNS}` : ''}`,
       chunk.flatMap(({ queue, kind, payload, lane, runAt }) => [queue, kind, JSON.stringify(payload), lane ?? null, runAt ?? 0, now]),
     );
+    added.push(...rows);
   }
-  for (const { queue, runAt } of jobs) tx.wake(queue, runAt);
+  for (const [{ queue, key }, fence] of epochs) {
+    const rows = added.filter((row) => row.ordering_key === key).sort((a, b) => a.id - b.id);
+    tx.handOver(queue, [{ queue, lane: key, fence, jobs: rows.map((row) => toJob(queue, row, 0)) }]);
+  }
+  const taken = new Set([...epochs.keys()].map(({ queue, key }) => `${queue} ${key}`));
+  for (const { queue, lane, runAt } of jobs) if (!taken.has(`${queue} ${lane}`)) tx.wake(queue, runAt);
+}
+
+interface Lane {
+  queue: Queue;
+  key: string;
+  runAt: number;
+}
+
+/**
+ * Claims lanes in which nothing is, as they are added to, for the worker of this process while it has room: spares it a transaction, and the look
+ * into the queue. All jobs must be due.
+ * @returns their epochs
+ */
+async function takeIdle(tx: Tx, lanes: readonly Lane[]): Promise<Map<Lane, number>> {
+  const epochs = new Map<Lane, number>();
+  const queue = lanes[0]?.queue;
+  const hands = queue && tx.hands(queue);
+  if (!hands || lanes.length > hands.free() || lanes.some((lane) => lane.queue !== queue)) return epochs;
+  const rows = await tx.query<{ key: string; epoch: number }>(
+    `insert into lanes (queue, key, run_at, lease_until, epoch) values ${lanes.map(() => '(?, ?, ?, ?, 1)').join(', ')}
+     on conflict (queue, key) do update set run_at = excluded.run_at, lease_until = excluded.lease_until, epoch = lanes.epoch + 1
+     where lanes.run_at is null and lanes.lease_until is null returning key, epoch`,
+    lanes.flatMap(({ key, runAt }) => [queue, key, runAt, hands.leaseEnd()]),
+  );
+  for (const { key, epoch } of rows) epochs.set(lanes.find((lane) => lane.key === key)!, epoch);
+  return epochs;
 }
 
 /** Takes what may run now; see `claimIn`. */

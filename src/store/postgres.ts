@@ -2,7 +2,8 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
-import type { Store } from './database.js';
+import type { Queue } from '../domain/job.js';
+import type { Hands, Store } from './database.js';
 import { isConnectionLoss, isDuplicate, isRolledBackByOthers, translateError } from './errors.js';
 import * as schema from './migrate.js';
 import { CHANNEL, PostgresNotifier } from './notify.js';
@@ -119,11 +120,14 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
   const query = async <T>(sql: string, params: readonly unknown[] = [], options?: { keepPlan?: boolean }) =>
     (await persist(() => withRunner((runner) => queryOn(runner, sql, params, options)), isConnectionLoss)) as T[];
 
+  const hands = new Map<Queue, Hands>();
+
   return {
     dialect: 'postgres',
     dataSource,
     manager: dataSource.manager,
     notify,
+    hands,
     query,
     async transaction(work) {
       OpenTx.refuseNesting();
@@ -131,7 +135,7 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
       return persist(
         () =>
           withRunner(async (runner) => {
-            const tx = new OpenTx('postgres', runner.manager, (sql, params) => queryOn(runner, sql, params));
+            const tx = new OpenTx('postgres', runner.manager, (sql, params) => queryOn(runner, sql, params), hands);
             committing = false;
             try {
               await runner.startTransaction();
@@ -140,6 +144,7 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
               if (messages.length > 0) await runner.query('select pg_notify($1, message) from unnest($2::text[]) as m(message)', [CHANNEL, messages.map((message) => JSON.stringify(message))]);
               committing = true;
               await runner.commitTransaction();
+              tx.tellHands();
               return result;
             } catch (error) {
               await runner.rollbackTransaction().catch((err) => log.debug({ err }, 'nothing to roll back')); // the connection is gone

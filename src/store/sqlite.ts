@@ -6,7 +6,8 @@ import type { Logger } from 'pino';
 import { DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
 import { migrations } from '../../migrations/index.js';
-import type { Store } from './database.js';
+import type { Queue } from '../domain/job.js';
+import type { Hands, Store } from './database.js';
 import { isBusy, translateError } from './errors.js';
 import * as schema from './migrate.js';
 import { SqliteNotifier } from './notify.js';
@@ -172,18 +173,22 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
       }
     });
 
+  const hands = new Map<Queue, Hands>();
+
   return {
     dialect: 'sqlite',
     dataSource: writer,
     manager: reader.manager,
     notify,
+    hands,
     query: async <T>(sql: string, params: readonly unknown[] = []) => (await read(sql, params)) as T[],
     async transaction(work, { mayBeLost = false } = {}) {
       OpenTx.refuseNesting();
       const askedAt = performance.now();
-      const tx = new OpenTx('sqlite', runner.manager, write);
+      const tx = new OpenTx('sqlite', runner.manager, write, hands);
       const perform = () => wholly(askedAt, () => tx.perform(work));
       const result = await inTurn(() => (mayBeLost ? unsynced(perform) : perform()));
+      tx.tellHands();
       for (const message of tx.messages()) notify.emit(message);
       return result;
     },

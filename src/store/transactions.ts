@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EntityManager } from 'typeorm';
 import type { Queue } from '../domain/job.js';
-import type { Dialect, Tx } from './database.js';
+import type { Dialect, Hands, Tx } from './database.js';
+import type { Claim } from './jobs.js';
 import type { LiveEvent, Message } from './notify.js';
 
 /** Is the code that runs inside a transaction? Timers that it started keep the mark; `open` tells whether it still counts. */
@@ -14,12 +15,14 @@ export class OpenTx implements Tx {
   /** The earliest moment for each. */
   readonly #wakes = new Map<Queue, number>();
   readonly #events: LiveEvent[] = [];
+  readonly #handedOver = new Map<Queue, Claim[]>();
   #open = true;
 
   constructor(
     readonly dialect: Dialect,
     readonly manager: EntityManager,
     private readonly run: Query,
+    private readonly workers: ReadonlyMap<Queue, Hands>,
   ) {}
 
   async query<T>(sql: string, params: readonly unknown[] = []): Promise<T[]> {
@@ -34,6 +37,19 @@ export class OpenTx implements Tx {
 
   publish(event: LiveEvent): void {
     this.#events.push(event);
+  }
+
+  hands(queue: Queue): Hands | undefined {
+    return this.workers.get(queue);
+  }
+
+  handOver(queue: Queue, claims: readonly Claim[]): void {
+    this.#handedOver.set(queue, [...(this.#handedOver.get(queue) ?? []), ...claims]);
+  }
+
+  /** After the commit: to the workers of this process. */
+  tellHands(): void {
+    for (const [queue, claims] of this.#handedOver) this.workers.get(queue)?.take(claims);
   }
 
   /** Runs the work and closes this for further queries. */

@@ -1,6 +1,6 @@
 import { DeliveryError } from '../../../src/domain/errors.js';
 import { backOffMs, type NewJob, type Queue } from '../../../src/domain/job.js';
-import { type Gate, type Handler, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
+import { type Gate, type Handler, LEASE_MS, Postpone, startWorker, type Worker, type WorkerOptions } from '../../../src/jobs/worker.js';
 import type { Store, Tx } from '../../../src/store/database.js';
 import { addJobs, claim, listJobs, sweep } from '../../../src/store/jobs.js';
 import type { Arrival } from '../../../src/store/ledger.js';
@@ -65,6 +65,88 @@ describeStores((makeStore) => {
     await worker.idle();
     expect(ran).toEqual([7]);
     expect(await listJobs(store)).toEqual([]);
+  });
+
+  describe('what this process adds to a lane in which nothing waits', () => {
+    const claims = async () => Number((await store.query<{ n: unknown }>('select coalesce(sum(epoch), 0) as n from lanes'))[0]!.n);
+
+    test('is handed to its worker with the commit: it runs at once, and once', async () => {
+      const { happen, happened } = event();
+      const worker = start(() => happened);
+      await worker.idle();
+      await store.transaction(async (tx) => {
+        await addJobs(tx, [job(1, 'a'), job(2, 'a')], clock);
+        expect(await tx.query('select key, epoch, lease_until from lanes')).toEqual([{ key: 'a', epoch: 1, lease_until: clock + LEASE_MS }]);
+        expect(ran).toEqual([]);
+      });
+      expect(ran).toEqual([1]);
+      happen();
+      await worker.idle();
+      expect(ran).toEqual([1, 2]);
+      expect([await listJobs(store), await claims()]).toEqual([[], 1]);
+      await add(job(3, 'a'));
+      expect(ran).toEqual([1, 2, 3]);
+    });
+
+    test('comes after what was there, and not before its time', async () => {
+      const { happen, happened } = event();
+      const worker = start((number) => number === 1 && happened);
+      await worker.idle();
+      await add(job(1, 'a'));
+      await add(job(2, 'a'), job(3, 'b'));
+      await add(job(4, 'c', { runAt: clock + 1 }));
+      expect(ran).toEqual([1, 3]);
+      happen();
+      await worker.idle();
+      expect(ran).toEqual([1, 3, 2]);
+      clock += 1;
+      await worker.idle();
+      expect(ran).toEqual([1, 3, 2, 4]);
+    });
+
+    test('runs never when the transaction is undone', async () => {
+      const worker = start();
+      await worker.idle();
+      const undone = store.transaction(async (tx) => {
+        await addJobs(tx, [job(1, 'a')], clock);
+        throw new Error('on purpose');
+      });
+      await expect(undone).rejects.toThrow('on purpose');
+      await worker.idle();
+      expect(ran).toEqual([]);
+      await add(job(2, 'a'));
+      expect(ran).toEqual([2]);
+    });
+
+    test('waits like all others while more is there than hands, or the gate is shut', async () => {
+      const gate: Gate = { isOpen: () => false, onOpen: () => {} };
+      await start(() => {}, { gate }).idle();
+      await add(job(1, 'a'));
+      expect(await claims()).toBe(0);
+      const { happen, happened } = event();
+      const worker = start(() => happened, { concurrency: 2 });
+      await add(job(2, 'b'), job(3, 'c'), job(4, 'd'));
+      await add(job(5, 'e'));
+      expect(ran.length).toBeLessThanOrEqual(2);
+      happen();
+      await worker.idle();
+      expect(ran.toSorted()).toEqual([1, 2, 3, 4, 5]);
+    });
+
+    test('goes back when the worker has stopped before the commit, and another one runs it', async () => {
+      const worker = start();
+      await worker.idle();
+      await store.transaction(async (tx) => {
+        await addJobs(tx, [job(1, 'a')], clock);
+        const stopping = worker.stop();
+        if (store.dialect === 'postgres') await stopping; // on SQLite it waits for this transaction
+      });
+      await worker.idle();
+      expect(ran).toEqual([]);
+      expect(await listJobs(store)).toMatchObject([{ attempts: 0 }]);
+      await start().idle();
+      expect(ran).toEqual([1]);
+    });
   });
 
   test('jobs that were there before the worker run', async () => {
