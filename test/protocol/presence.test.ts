@@ -296,6 +296,32 @@ describe.each(SERVERS)('on %s', (name) => {
     for (const one of [romeo, late]) await one.receives((stanza) => stanza.is('presence') && stanza.getChild('x', 'vcard-temp:x:update')?.getChildText('photo') === '', 'presence without a picture');
   });
 
+  test('whose caps ask for it hears of another name, text and picture: nickname, vCard and metadata, whose picture can be fetched', async () => {
+    const [VCARD, METADATA] = ['urn:xmpp:vcard4', 'urn:xmpp:avatar:metadata'];
+    const romeo = await newReader([...FOLLOWER, `${VCARD}+notify`, `${METADATA}+notify`]);
+    await followByPresence(romeo, alice.jid);
+    await quiet(romeo);
+    romeo.forget();
+    await changeProfile(app.ctx, alice, { displayName: 'Alice of the garden', summary: 'likes tea' });
+    const next = async (node: string) => (await romeo.receives(isEvent(alice.jid, node), `the event of ${node}`)).getChild('event')!.getChild('items')!.getChildren('item')[0]!;
+    expect((await next(NICK)).getChildText('nick', NICK)).toBe('Alice of the garden');
+    const vcard = (await next(VCARD)).getChild('vcard', 'urn:ietf:params:xml:ns:vcard-4.0')!;
+    expect([vcard.getChild('fn')!.getChildText('text'), vcard.getChild('note')!.getChildText('text')]).toEqual(['Alice of the garden', 'likes tea']);
+    await quiet(romeo);
+    romeo.forget();
+    await setPicture(app.ctx, alice, 'avatar', await sharp({ create: { width: 64, height: 64, channels: 3, background: '#2a8' } }).png().toBuffer());
+    const item = await next(METADATA);
+    const info = item.getChild('metadata', METADATA)!.getChild('info')!;
+    expect(info.attrs).toMatchObject({ id: item.attrs.id, type: 'image/png' });
+    const answer = await romeo.request(pubsub('get', alice.jid, `<items node='urn:xmpp:avatar:data'><item id='${info.attrs.id}'/></items>`));
+    const bytes = Buffer.from(answer.getChild('pubsub')!.getChild('items')!.getChild('item')!.getChildText('data', 'urn:xmpp:avatar:data')!, 'base64');
+    expect([createHash('sha1').update(bytes).digest('hex'), String(bytes.length)]).toEqual([info.attrs.id, info.attrs.bytes]);
+    await quiet(romeo);
+    romeo.forget();
+    await removePicture(app.ctx, alice, 'avatar');
+    expect((await next(METADATA)).getChild('metadata', METADATA)!.getChildElements()).toEqual([]);
+  });
+
   test('a chat message is refused with a word, whether there is such a person or not', async () => {
     const romeo = await newReader();
     for (const to of [alice.jid, `nobody@${app.domain}`]) {
