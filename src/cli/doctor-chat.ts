@@ -133,6 +133,29 @@ function checkMulticast({ chatDomain }: Config, where: string, { multicast, soft
   );
 }
 
+/** The same for the hosts of followers, whose servers we cannot ask from here: what the connector has learned of them. `checkMulticast` tells of the chat domain. */
+export async function checkFanOut({ store }: Context, { chatDomain }: Config): Promise<Check> {
+  const name = 'fan-out';
+  const [{ listHostsOfMany }, { readMulticast }, { MANY }, { FEED_NODES }] = await Promise.all([
+    import('../store/xmpp.js'),
+    import('../store/limits.js'),
+    import('../xmpp/multicast.js'),
+    import('../xmpp/pubsub/rules.js'),
+  ]);
+  const most = (await listHostsOfMany(store, { nodes: FEED_NODES, least: MANY, limit: 4 })).filter(({ host }) => host !== chatDomain).slice(0, 3);
+  const hosts = await Promise.all(most.map(async ({ host, followers }) => ({ says: `${host} (${followers} followers of one person)`, multiplies: await readMulticast(store, host) })));
+  const those = (multiplies: boolean | null) => hosts.filter((host) => host.multiplies === multiplies).map(({ says }) => says).join(', ');
+  if (hosts.length === 0) return ok(name, `Nobody has ${MANY} followers or more on one other server: nothing to gain.`);
+  const known = those(true) === '' ? '' : ` Multiplied (XEP-0033): ${those(true)}.`;
+  const unknown = those(null) === '' ? '' : ` Not known before the next post to them: ${those(null)}.`;
+  if (those(false) === '') return ok(name, `Servers with most followers.${known}${unknown}`);
+  return warn(
+    name,
+    `Each follower gets a stanza of his own, because these servers do not multiply posts (XEP-0033), or not ours: ${those(false)}. With it a post is with 500 of them in about half the time, or less.${known}${unknown}`,
+    'Where the server is yours, add mod_multicast (ejabberd) or mod_diaspora_x_fanout (Prosody) for that host: dx snippet prints how. Where it is not, only its operator can.',
+  );
+}
+
 function checkEncryption(config: Config, server: HostPort, where: string, report: LoginReport): Check {
   const name = 'chat encryption';
   const remedy = 'Prosody: c2s_require_encryption = true. ejabberd: starttls_required: true.';

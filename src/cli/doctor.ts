@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import type { Context } from '../services/context.js';
 import { at, bad, type Check, isLoopback, ok, reachable, said, warn } from './checks.js';
-import { checkChat, type ChatProbe } from './doctor-chat.js';
+import { checkChat, checkFanOut, type ChatProbe } from './doctor-chat.js';
 import { probeComponent } from './xmpp-probe.js';
 
 export type { Check };
@@ -40,6 +40,7 @@ export async function examine(config: Config, options: ChatProbe = {}): Promise<
     checks.push(await checkAuthEndpoint(config, service));
     const chatServer = options.chatServer ?? ((await hasPrivateProsody(config)) ? { host: '127.0.0.1', port: config.xmppPort } : undefined);
     checks.push(...(await checkChat(config, opened?.ctx ?? null, service !== null, { ...options, ...(chatServer ? { chatServer } : {}) })));
+    if (opened && config.component) checks.push(await checkFanOut(opened.ctx, config));
     checks.push(await checkPublicUrl(config, service), await checkMailing(config));
   } finally {
     await opened?.close();

@@ -142,6 +142,18 @@ export async function subscriptionHosts(db: Db, actorId: number, nodes: readonly
   return [...new Set([...subscribed, ...following])].sort();
 }
 
+/** The hosts where somebody has so many followers at least, with that number, most first. Reads all of them. @param nodes subscribers of these are followers */
+export const listHostsOfMany = (db: Db, { nodes, least, limit }: { nodes: readonly string[]; least: number; limit: number }): Promise<{ host: string; followers: number }[]> =>
+  db.query(
+    `select host, max(n) as followers from (
+       select actor_id, host, count(*) as n from (
+         select actor_id, host, jid from subscriptions where state = 'subscribed' and node in (${marks(nodes.length)})
+         union select actor_id, host, jid from presence_legs where inbound = 'on'
+       ) follower group by actor_id, host
+     ) author where n >= ? group by host order by followers desc, host limit ?`,
+    [...nodes, least, limit],
+  );
+
 /** The hosts where somebody subscribed to one of these nodes of the actor. */
 export async function nodeHosts(db: Db, actorId: number, nodes: readonly string[]): Promise<string[]> {
   const rows = await db.query<{ host: string }>(`select distinct host from subscriptions where actor_id = ? and node in (${marks(nodes.length)}) and state = 'subscribed' order by host`, [

@@ -2,6 +2,7 @@ import { handleOf } from '../domain/actor.js';
 import type { Job } from '../domain/job.js';
 import type { Protocol } from '../domain/protocol.js';
 import type { Context } from '../services/context.js';
+import { noteMulticast } from '../store/limits.js';
 import { type Connector, type ConnectorOptions, createConnector } from './connector.js';
 import { discoHandlers } from './disco.js';
 import type { Handlers, IqHandler } from './dispatch.js';
@@ -56,7 +57,9 @@ export function assemble(ctx: Context, transport: Transport): Parts {
   const known = new KnownPresence();
   const interests = new InterestsOf([...FEED_NODES, ...PROFILE_NODES], (iq, timeoutMs) => transport.request(iq, timeoutMs), ctx.log, ctx.now);
   const warmUp = new WarmUp();
-  const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now });
+  const learned = (host: string, multiplies: boolean) =>
+    void ctx.store.transaction((tx) => noteMulticast(tx, host, multiplies, ctx.now()), { mayBeLost: true }).catch((err) => ctx.log.debug({ err, host }, 'not noted whether a host multiplies'));
+  const multicast = new Multicast({ transport, domain: ctx.config.domain, log: ctx.log, now: ctx.now, learned });
   const feeds = new Feeds(ctx, { transport, known, interests, warmUp, multicast });
   const inbound = new Inbound(ctx, transport);
   const remoteNodes = new RemoteNodes(ctx, transport);

@@ -31,6 +31,9 @@ const MAX_CHARACTERS = MAX_STANZA_BYTES / 4;
 /** How late an error may come for what was never confirmed. */
 const LATE_MS = 300_000;
 
+/** With so many on a host, whether it multiplies is worth an operator's while. */
+export const MANY = 50;
+
 /** Servers say so when nobody is there, or not now. */
 const isAbsence = (condition: string): boolean => condition.startsWith('remote-server-');
 
@@ -55,12 +58,14 @@ export interface MulticastParts {
   domain: string;
   log: Logger;
   now: () => number;
+  /** Told now and then of hosts with many recipients. */
+  learned?: (host: string, multiplies: boolean) => void;
 }
 
 /** Which servers multiply for us, and what is on its way to them. */
 export class Multicast {
   /** By host. null: none that takes ours. */
-  readonly #known = new Map<string, { service: Service | null; until: number }>();
+  readonly #known = new Map<string, { service: Service | null; until: number; isNews: boolean }>();
   readonly #asking = new Map<string, Promise<Service | null>>();
   #ids = 0;
 
@@ -77,6 +82,7 @@ export class Multicast {
   async send(host: string, stanza: Element, recipients: string[], sendEach: (recipients: string[]) => void, signal?: AbortSignal): Promise<string[]> {
     if (recipients.length < WORTHWHILE) return recipients;
     const service = await this.#serviceOf(host);
+    if (recipients.length >= MANY) this.#tell(host);
     if (!service) return recipients;
     const { transport } = this.parts;
     const text = forGroups(stanza);
@@ -179,9 +185,16 @@ export class Multicast {
 
   #remember(host: string, service: Service | null, forMs: number): Service | null {
     this.#known.delete(host);
-    this.#known.set(host, { service, until: this.parts.now() + forMs });
+    this.#known.set(host, { service, until: this.parts.now() + forMs, isNews: forMs === BELIEVED_MS });
     if (this.#known.size > MAX_REMEMBERED) this.#known.delete(this.#known.keys().next().value!);
     return service;
+  }
+
+  #tell(host: string): void {
+    const known = this.#known.get(host);
+    if (!known?.isNews) return;
+    known.isNews = false;
+    this.parts.learned?.(host, known.service !== null);
   }
 
   /** XEP-0033 §2: the host itself, or one of the services that it lists. */

@@ -6,7 +6,12 @@ import { createAuthServer } from '../../../src/auth/endpoint.js';
 import { type Check, examine, formatChecks } from '../../../src/cli/doctor.js';
 import { probeLogin } from '../../../src/cli/xmpp-probe.js';
 import type { Config } from '../../../src/config.js';
+import { NS } from '../../../src/formats/namespaces.js';
+import { noteMulticast } from '../../../src/store/limits.js';
+import { openStore } from '../../../src/store/open.js';
+import { upsertSubscription } from '../../../src/store/xmpp.js';
 import { type TestContext, testContext } from '../../support/context.js';
+import { makeAccount } from '../../support/people.js';
 
 const closers: (() => void)[] = [];
 const listen = async (server: Server): Promise<number> => {
@@ -39,7 +44,6 @@ describe('dx doctor', () => {
   beforeEach(async () => {
     ctx = await testContext({ DX_PUBLIC_URL: 'http://127.0.0.1:1', DX_LISTEN: '127.0.0.1:1', DX_AUTH_LISTEN: '127.0.0.1:1' });
     config = { ...ctx.config, databaseUrl: `sqlite:${path.join(ctx.config.stateDir, 'test.sqlite')}` };
-    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     await store.migrate();
     await store.close();
@@ -65,7 +69,6 @@ describe('dx doctor', () => {
 
   test('the commits that it times leave nothing', async () => {
     await examine(config);
-    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     expect(await store.query('select * from sessions')).toEqual([]);
     await store.close();
@@ -95,7 +98,6 @@ describe('dx doctor', () => {
 
   test('waiting migrations are a warning, a newer database a failure', async () => {
     expect(await checkOf('migrations', { databaseUrl: `sqlite:${path.join(config.stateDir, 'fresh.sqlite')}` })).toMatchObject({ state: 'warn', remedy: expect.stringContaining('dx migrate') });
-    const { openStore } = await import('../../../src/store/open.js');
     const store = await openStore(config.databaseUrl, ctx.log);
     await store.transaction((tx) => tx.query("insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')"));
     await store.close();
@@ -146,6 +148,28 @@ describe('dx doctor', () => {
     const stranger = await listen(createHttpServer((_, response) => void response.end('hello')) as unknown as Server);
     expect(await checkOf('auth endpoint', { authListen: { host: '127.0.0.1', port: stranger } })).toMatchObject({ state: 'fail', text: expect.stringContaining('another program') });
     expect(await checkOf('auth endpoint', { chatDomain: '' })).toMatchObject({ state: 'ok' });
+  });
+
+  test('fan-out: without a chat domain, too, the hosts where somebody has most followers are named when their servers do not multiply', async () => {
+    const changed = { chatDomain: '', component: { host: '127.0.0.1', port: 1, secret: 'x' } };
+    expect(await checkOf('fan-out')).toBeUndefined(); // no XMPP server is set
+    expect(await checkOf('fan-out', changed)).toMatchObject({ state: 'ok', text: expect.stringContaining('nothing to gain') });
+    const store = await openStore(config.databaseUrl, ctx.log);
+    const { actor } = await makeAccount(store, 'alice');
+    await store.transaction(async (tx) => {
+      for (const [host, count] of [['many.test', 60], ['more.test', 70], ['new.test', 50], ['few.test', 49]] as const)
+        for (let i = 0; i < count; i++) await upsertSubscription(tx, { actorId: actor.id, node: NS.MICROBLOG, jid: `u${i}@${host}`, personId: null, subid: '1', state: 'subscribed', pausedUntil: null, createdAt: 1 });
+      await noteMulticast(tx, 'many.test', false, ctx.now());
+      await noteMulticast(tx, 'more.test', true, ctx.now());
+      await noteMulticast(tx, 'few.test', false, ctx.now());
+    });
+    const check = await checkOf('fan-out', changed);
+    expect(check).toMatchObject({ state: 'warn', remedy: expect.stringContaining('dx snippet') });
+    expect(check.text).toMatch(/: many\.test \(60 followers of one person\)\..* Multiplied \(XEP-0033\): more\.test \(70 .*Not known before the next post to them: new\.test \(50 /);
+    expect(check.text).not.toContain('few.test');
+    await store.transaction((tx) => noteMulticast(tx, 'many.test', true, ctx.now()));
+    await store.close();
+    expect(await checkOf('fan-out', changed)).toMatchObject({ state: 'ok' });
   });
 
   test('mail: files for nobody are a warning, a folder or server that fails is a failure', async () => {

@@ -1,7 +1,7 @@
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Post } from '../../../src/domain/post.js';
 import type { Store } from '../../../src/store/database.js';
-import { deliveryTargets, saveLeg, subscriptionHosts, upsertSubscription } from '../../../src/store/xmpp.js';
+import { deliveryTargets, listHostsOfMany, saveLeg, subscriptionHosts, upsertSubscription } from '../../../src/store/xmpp.js';
 import { makeAccount, makePost, makeRemote } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
 
@@ -36,6 +36,21 @@ describeStores((makeStore) => {
     expect(await subscriptionHosts(store, author.id, [FEED, SAME_IN_JSON])).toEqual(['b.test', 'd.test', 'g.test', 'z.test']);
     expect(await subscriptionHosts(store, author.id)).toEqual(['b.test', 'c.test', 'd.test', 'g.test', 'z.test']);
     expect(await subscriptionHosts(store, reader.id, [FEED])).toEqual(['b.test', 'e.test']);
+  });
+
+  test('the hosts where somebody has many followers come with the most of one person, who counts once', async () => {
+    for (const jid of ['bob@b.test', 'carol@b.test', 'dave@d.test', 'eve@d.test', 'frank@d.test', 'grace@g.test']) await subscribe(jid);
+    for (const jid of ['bob@b.test', 'eve@d.test']) await subscribe(jid, { node: SAME_IN_JSON });
+    for (const jid of ['carol@b.test', 'heidi@d.test']) await follow(jid);
+    await subscribe('asks@b.test', { state: 'pending' });
+    await subscribe('comments@b.test', { node: `${FEED}:comments/x` });
+    for (const jid of ['ivan@d.test', 'judy@g.test']) await subscribe(jid, { actorId: reader.id });
+    const nodes = [FEED, SAME_IN_JSON];
+    expect(await listHostsOfMany(store, { nodes, least: 2, limit: 9 })).toEqual([
+      { host: 'd.test', followers: 4 },
+      { host: 'b.test', followers: 2 },
+    ]);
+    expect(await listHostsOfMany(store, { nodes, least: 1, limit: 1 })).toEqual([{ host: 'd.test', followers: 4 }]);
   });
 
   test('recipients come in the order of their addresses, with what sending needs, whatever their addresses hold', async () => {

@@ -55,13 +55,21 @@ function open(answers: Answers) {
       return answer;
     },
   };
-  const multicast = new Multicast({ transport: transport as unknown as Transport, domain: 'social.test', log: createLog('silent'), now: () => now });
+  const learned: string[] = [];
+  const multicast = new Multicast({
+    transport: transport as unknown as Transport,
+    domain: 'social.test',
+    log: createLog('silent'),
+    now: () => now,
+    learned: (host, multiplies) => void learned.push(`${host} ${multiplies}`),
+  });
   const late: string[] = [];
   return {
     answers,
     sent,
     asked,
     late,
+    learned,
     watched,
     multicast,
     transport,
@@ -178,6 +186,27 @@ test('a service that does not answer in time counts as having it; an error after
   expect(stage.late).toEqual([]);
   stage.refuse(1, 'remote-server-timeout');
   expect(stage.late).toEqual(users(4));
+});
+
+test('of a host with many recipients it is told whether it multiplies: once an hour, when it refuses, and not when it was silent', async () => {
+  const stage = open(ejabberd('infinite'));
+  await stage.send(users(3));
+  expect(stage.learned).toEqual([]);
+  for (let i = 0; i < 3; i++) await stage.send(users(60));
+  expect(stage.learned.splice(0)).toEqual([`${HOST} true`]);
+  const { length } = stage.sent;
+  await stage.send(users(60));
+  stage.later(3_700_000);
+  stage.answers[`${SERVICE} ${NS.DISCO_INFO}`] = () => {
+    stage.refuse(length + 1);
+    return query(NS.DISCO_INFO);
+  };
+  await stage.send(users(60));
+  await stage.send(users(60));
+  expect(stage.learned.splice(0)).toEqual([`${HOST} false`]);
+  const silent = open({ [`${HOST} ${NS.DISCO_INFO}`]: () => failure('remote-server-timeout') });
+  await silent.send(users(60));
+  expect(silent.learned).toEqual([]);
 });
 
 test('a connection that is lost before the answer is an error, and nothing is watched any more', async () => {
