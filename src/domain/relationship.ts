@@ -29,6 +29,7 @@ export type RelationshipEvent =
   | 'accepted' // B's server says: A may follow B
   | 'refused' // B's server says: A may not, or no longer
   | 'add' // A adds B to her contacts
+  | 'open' // A lets her contact B see her older posts for contacts, too
   | 'remove' // A removes B from her contacts
   | 'accept' // A lets B follow
   | 'refuse' // A does not let B follow, now or any longer
@@ -82,6 +83,7 @@ const RULES: Record<RelationshipEvent, Rule> = {
       follower: state.follower === 'asked' || (state.follower === 'refused' && stillAsks) ? 'on' : state.follower === 'refused' ? 'none' : state.follower,
     };
   },
+  open: ({ addedAt }) => (addedAt === null ? {} : { addedAt: 0 }),
   remove: () => ({ addedAt: null, following: 'none' }),
   accept: (state, { stillAsks }) => {
     if (state.follower === 'on') return {};

@@ -56,7 +56,7 @@ export async function applyEvent(ctx: Context, tx: Tx, actorId: number, otherId:
 }
 
 /** Nothing on any wire tells of it. */
-const isPrivate = (event: RelationshipEvent): boolean => event === 'mute' || event === 'unmute';
+const isPrivate = (event: RelationshipEvent): boolean => event === 'mute' || event === 'unmute' || event === 'open';
 
 /** What the owner of a relationship hears of its change. */
 async function tellChange(ctx: Context, tx: Tx, before: Relationship, after: Relationship): Promise<void> {
@@ -222,6 +222,16 @@ export async function changeAspectsOf(ctx: Context, account: Account, otherId: n
     const current = await aspectsOfMember(tx, account.actorId, otherId);
     for (const id of current.filter((one) => !wanted.includes(one))) await removeAspectMember(tx, id, otherId);
     await joinAspects(tx, otherId, wanted.filter((one) => !current.includes(one)), older ? ALWAYS : ctx.now());
+  });
+}
+
+/** A contact may see older posts, too: those for contacts, and those for the aspects they are in. @throws DomainError not-found (no contact) */
+export async function showOlder(ctx: Context, account: Account, otherId: number): Promise<Relationship> {
+  return ctx.store.transaction(async (tx) => {
+    await lockAspects(tx, account.actorId);
+    await requireContact(tx, account, otherId);
+    await joinAspects(tx, otherId, await aspectsOfMember(tx, account.actorId, otherId), ALWAYS);
+    return applyEvent(ctx, tx, account.actorId, otherId, 'open');
   });
 }
 

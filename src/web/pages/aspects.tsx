@@ -8,7 +8,7 @@ import { AppPage } from '../views/Layout.js';
 import { Back, FaultSummary, Field, Help, Icon, Notice, PostForm } from '../views/parts.js';
 import { SideText } from '../views/Side.js';
 import { useVisit } from '../visit.js';
-import { Who } from '../views/Relation.js';
+import { OlderAfter, Who } from '../views/Relation.js';
 
 const Side = () => {
   const { t } = useVisit();
@@ -213,13 +213,14 @@ export function ContactPage({ entry, aspects, notice, faults }: { entry: Entry; 
       </div>
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={faults} />
-      <section class="sheet">
+      <section class="sheet stack">
         <ul class="people">
           <li>
             <Who entry={entry} />
           </li>
         </ul>
         <AspectsForm id={entry.id} name={name} aspects={aspects} ticked={entry.aspectIds} from="contact" />
+        {entry.relationship.addedAt !== 0 && <OlderAfter id={entry.id} name={name} next={`/contacts/${entry.id}`} />}
       </section>
     </AppPage>
   );

@@ -7,7 +7,7 @@ import { AspectChips, AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
 import { Address, Avatar, Icon, mediaPath, Mark, monthOf, Net, Notice, pageOf, PostForm } from '../views/parts.js';
 import { PostCard } from '../views/PostCard.js';
-import { Action, AskAgain, RelationWords, RequestActs } from '../views/Relation.js';
+import { Action, AskAgain, OlderAfter, RelationWords, RequestActs } from '../views/Relation.js';
 import { Older } from './stream.js';
 
 /** How far we have come in asking another server about someone. */
@@ -236,6 +236,7 @@ function Follow({ actor, relationship, isOwn, aspects, aspectIds }: Pick<PersonP
           <Action id={actor.id} action="remove" words={isNotLet(relationship) ? t.contacts.remove : t.person.stop} plain next={pageOf(actor)} />
         </div>
         <AspectsForm id={actor.id} name={name} aspects={aspects} ticked={aspectIds} from="person" />
+        {relationship.addedAt > 0 && <OlderAfter id={actor.id} name={name} next={pageOf(actor)} />}
       </>
     );
   }

@@ -16,6 +16,7 @@ import {
   mutePerson,
   refuseRequest,
   removeContact,
+  showOlder,
   unblockPerson,
   unmutePerson,
 } from '../../services/relationships.js';
@@ -55,7 +56,8 @@ export function contactsRoutes(ctx: Context): express.Router {
   router.get('/contacts/:id', async (req, res) => {
     const { account, t } = memberOf(res);
     const [entry, aspects] = await Promise.all([findContact(ctx, account, idOf(req.params.id)), listAspectViews(ctx, account)]);
-    sendPage(res, <ContactPage entry={entry} aspects={aspects} notice={queryText(req, 'done') === 'saved' ? t.settings.saved : undefined} />);
+    const notice = queryText(req, 'done') === 'saved' ? t.settings.saved : await relationNotice(ctx, req, res, entry.other);
+    sendPage(res, <ContactPage entry={entry} aspects={aspects} notice={notice} />);
   });
 
   router.post('/contacts/:id/aspects', async (req, res) => {
@@ -74,6 +76,7 @@ export function contactsRoutes(ctx: Context): express.Router {
   const actions: Record<string, (account: Account, id: number, body: unknown) => Promise<Relationship>> = {
     accept: (account, id, body) => acceptRequest(ctx, account, id, { followBack: (body as { follow?: unknown }).follow === 'yes' }),
     reject: (account, id) => refuseRequest(ctx, account, id),
+    older: (account, id) => showOlder(ctx, account, id),
     remove: (account, id) => removeContact(ctx, account, id),
     block: (account, id) => blockPerson(ctx, account, id),
     unblock: (account, id) => unblockPerson(ctx, account, id),

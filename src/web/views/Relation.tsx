@@ -75,7 +75,7 @@ export function RelationWords({ relationship }: { relationship: Relationship }) 
 interface ActionProps {
   id: number;
   /** The last part of `/contacts/ID/…`. */
-  action: 'accept' | 'remove' | 'reject' | 'block' | 'unblock' | 'mute' | 'unmute';
+  action: 'accept' | 'older' | 'remove' | 'reject' | 'block' | 'unblock' | 'mute' | 'unmute';
   words: string;
   icon?: string;
   bad?: boolean;
@@ -94,6 +94,17 @@ export const Action = ({ id, action, words, icon, bad = false, plain = false, ne
     </button>
   </PostForm>
 );
+
+/** For a contact who sees what came after the adding alone. */
+export function OlderAfter({ id, name, next }: { id: number; name: string; next: string }) {
+  const { t } = useVisit();
+  return (
+    <div class="stack">
+      <p class="small quiet">{t.contacts.olderAfter(name)}</p>
+      <Action id={id} action="older" words={t.contacts.older} plain next={next} />
+    </div>
+  );
+}
 
 /** Once more, for a contact who is not followed. */
 export function AskAgain({ address, from }: { address: string; from?: 'person' }) {

@@ -18,7 +18,7 @@ const STATES: Relationship[] = [
   ),
   state('none', 'none', false, true),
 ];
-const EVENTS: RelationshipEvent[] = ['follow', 'unfollow', 'accepted', 'refused', 'add', 'remove', 'accept', 'refuse', 'block', 'unblock'];
+const EVENTS: RelationshipEvent[] = ['follow', 'unfollow', 'accepted', 'refused', 'add', 'open', 'remove', 'accept', 'refuse', 'block', 'unblock'];
 const FACTS = [false, true].flatMap((askFirst) => [false, true].map((stillAsks) => ({ askFirst, stillAsks, now: NOW })));
 
 const name = (s: Relationship) => `follower ${s.follower}, following ${s.following}${s.addedAt ? ', contact' : ''}${s.blockedAt ? ', blocked' : ''}`;
@@ -54,6 +54,10 @@ test('who is added with the older posts has them from the beginning, and keeps t
   }
 });
 
+test('the older posts can be opened to a contact afterwards, and nothing else changes', () => {
+  for (const before of STATES) expect(nextRelationship(before, 'open', FACTS[0]!)).toEqual(before.addedAt === null ? before : { ...before, addedAt: 0 });
+});
+
 test('who is blocked cannot follow, and nothing but lifting the block changes that', () => {
   const blocked = state('none', 'none', false, true);
   for (const facts of FACTS) {
@@ -75,7 +79,7 @@ test('following never touches the other direction', () => {
     const after = attempt(before, event, facts);
     if (!after) continue;
     if (['follow', 'unfollow', 'accept', 'refuse'].includes(event)) expect([after.following, after.addedAt]).toEqual([before.following, before.addedAt]);
-    if (['accepted', 'refused', 'remove'].includes(event)) expect(after.follower).toBe(before.follower);
+    if (['accepted', 'refused', 'open', 'remove'].includes(event)) expect(after.follower).toBe(before.follower);
   }
 });
 

@@ -138,6 +138,25 @@ describe('posts for aspects', () => {
     expect(await statusFor(carol, path)).toBe(200);
   });
 
+  test('older ones are opened to a contact afterwards, those for contacts and those for their aspects', async () => {
+    const [all, some] = [await post({ text: 'Before, for all', audience: 'contacts' }), await post({ text: 'Before, for Family', audience: `aspect:${family}` })];
+    const dora = await site.member('dora');
+    const { actorId } = dora.account;
+    await alice.get('/contacts');
+    await alice.post('/contacts', { address: handleOf('dora') });
+    expect([await statusFor(dora, all), await statusFor(dora, some)]).toEqual([404, 404]);
+    for (const page of [`/contacts/${actorId}`, '/u/dora']) expect((await alice.get(page)).text).toContain(`action="/contacts/${actorId}/older"`);
+    await alice.post(`/contacts/${actorId}/aspects`, { aspect: family });
+    const done = (await alice.post(`/contacts/${actorId}/older`, { next: `/contacts/${actorId}` })).headers.location!;
+    expect([await statusFor(dora, all), await statusFor(dora, some)]).toEqual([200, 200]);
+    const page = (await alice.get(done)).text;
+    expect(page).toContain('dora may see your older posts for contacts, too.');
+    expect(page).not.toContain(`action="/contacts/${actorId}/older"`);
+    // Nobody but a contact, and not by asking for it oneself.
+    await dora.get('/');
+    expect((await dora.post(`/contacts/${alice.account.actorId}/older`)).status).toBe(404);
+  });
+
   test('the stream shows one aspect at a time, page by page', async () => {
     for (const browser of [bob, carol]) {
       for (let at = 1; at <= 21; at++) await browser.post('/posts', { text: `${browser.account.username} ${at}` });

@@ -8,7 +8,7 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 /** The names that stand for `${name}` in a route: the keys of the table of functions above it. */
 const NAMED: Record<string, string[]> = {
   'posts.tsx': ['like', 'unlike', 'reshare', 'unreshare'],
-  'contacts.tsx': ['accept', 'reject', 'remove', 'block', 'unblock', 'mute', 'unmute'],
+  'contacts.tsx': ['accept', 'reject', 'older', 'remove', 'block', 'unblock', 'mute', 'unmute'],
   'admin.tsx': ['retry', 'pause', 'resume', 'drop'],
 };
 
