@@ -5,11 +5,11 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import pg from 'pg';
 import { main } from '../../../src/cli/program.js';
-import type { Table } from 'typeorm';
 import { createAccount } from '../../../src/services/accounts.js';
 import { publishPost } from '../../../src/services/publish.js';
 import { openStore } from '../../../src/store/open.js';
 import { testContext } from '../../support/context.js';
+import { FILLED_ROWS, fillTables } from '../../support/fill.js';
 import { createDatabase } from '../../support/servers/postgres.js';
 import { silentLog } from '../../support/store.js';
 
@@ -53,40 +53,10 @@ async function connected(): Promise<pg.Client> {
 const tablesOf = async (): Promise<string[]> =>
   (await (await connected()).query<{ name: string }>("select table_name as name from information_schema.tables where table_schema = 'public'")).rows.map(({ name }) => name);
 
-const ODD = ['', "it's", 'a "b" \\ {c,d} NULL', 'ünï 🙂 \u{10ffff}', 'tab\tand\nline'];
-
-/** Rows of every kind in every table there is, so that a table that comes later is tried too. */
 async function fill(): Promise<string[]> {
   const store = await openStore(`sqlite:${file}`, silentLog);
   await store.migrate();
-  const runner = store.dataSource.createQueryRunner();
-  const names = (await store.query<{ name: string }>("select name from sqlite_master where type = 'table' and name not like 'sqlite%' and name <> 'migrations'")).map(({ name }) => name);
-  const tables = await runner.getTables(names);
-  await store.close();
-  const db = new Database(file);
-  db.pragma('foreign_keys = OFF');
-  for (const table of tables) for (let row = 0; row < ODD.length; row++) insertRow(db, table, row);
-  // An id that was given and is gone is not given again.
-  db.exec('delete from actors where id = (select max(id) from actors)');
-  for (const table of tables) for (const key of table.foreignKeys) db.exec(`delete from "${table.name}" where "${key.columnNames[0]}" not in (select "${key.referencedColumnNames[0]}" from "${key.referencedTableName}")`);
-  while ((db.pragma('foreign_key_check') as unknown[]).length > 0) {
-    for (const { table, rowid } of db.pragma('foreign_key_check') as { table: string; rowid: number }[]) db.exec(`delete from "${table}" where rowid = ${rowid}`);
-  }
-  db.close();
-  return names;
-}
-
-function insertRow(db: Database.Database, table: Table, row: number): void {
-  const values = table.columns.map((column) => {
-    if (table.foreignKeys.some((key) => key.columnNames.includes(column.name)) || column.isGenerated) return column.type === 'integer' || column.type === 'bigint' ? row + 1 : `key ${row}`;
-    if (column.isNullable && row % 2 === 1) return null;
-    if (column.type === 'boolean') return row % 2;
-    if (column.type === 'integer') return row + 1;
-    if (column.type === 'bigint') return 1_763_712_000_000 + row;
-    if (column.isPrimary || table.indices.some((index) => index.isUnique && index.columnNames.includes(column.name))) return `key ${row}`;
-    return ODD[row]!;
-  });
-  db.prepare(`insert or replace into "${table.name}" (${table.columns.map(({ name }) => `"${name}"`).join(', ')}) values (${values.map(() => '?').join(', ')})`).run(...values);
+  return fillTables(store).finally(() => store.close());
 }
 
 const contentOf = (database: string, table: string): string[] => {
@@ -109,7 +79,7 @@ test('every table goes to PostgreSQL and back, each row as it was, and ids go on
 
   const client = await connected();
   const next = await client.query<{ id: number }>("insert into actors (is_local, username, domain, display_name, summary) values (false, 'x', 'y', '', '') returning id");
-  expect(next.rows[0]!.id).toBe(ODD.length + 1);
+  expect(next.rows[0]!.id).toBe(FILLED_ROWS + 1);
   await client.query("delete from actors where username = 'x'");
   expect((await client.query("select 1 from information_schema.table_constraints where constraint_type = 'FOREIGN KEY'")).rows.length).toBeGreaterThan(10);
   await client.end();
@@ -120,7 +90,7 @@ test('every table goes to PostgreSQL and back, each row as it was, and ids go on
   for (const name of names) expect({ name, rows: contentOf(back, name) }).toEqual({ name, rows: contentOf(file, name) });
   const db = new Database(back);
   expect(db.pragma('foreign_key_check')).toEqual([]);
-  expect(db.prepare("select seq from sqlite_sequence where name = 'actors'").get()).toEqual({ seq: ODD.length + 1 });
+  expect(db.prepare("select seq from sqlite_sequence where name = 'actors'").get()).toEqual({ seq: FILLED_ROWS + 1 });
   db.close();
   expect(readdirSync(folder).filter((name) => name.includes('part'))).toEqual([]);
 });
