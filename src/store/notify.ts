@@ -111,7 +111,9 @@ export class SqliteNotifier extends LocalNotifier {
   }
 }
 
-export const CHANNEL = 'diaspora_x';
+/** One for each queue and one for events: a process hears what it listens for, and is not woken by the rest. */
+export const channelOf = (message: Message): string => `diaspora_x_${'wake' in message ? message.wake : 'event'}`;
+const EVENTS = channelOf({ event: { kind: 'post' } });
 
 /** A connection whose other end is gone without a word is found by asking. */
 const LISTEN_TIMING = { beatMs: 15_000, answerMs: 10_000 };
@@ -125,9 +127,12 @@ export class PostgresNotifier extends LocalNotifier {
   #retry: NodeJS.Timeout | null = null;
   #beat: NodeJS.Timeout | null = null;
   #state: 'idle' | 'open' | 'closed' = 'idle';
+  /** It has asked for the channels of the time. */
+  #isListening = false;
   /** When the connection was last known to be good; null: there has been none yet. */
   #heardAt: number | null = null;
   readonly #timing: typeof LISTEN_TIMING;
+  readonly #channels = new Set<string>();
 
   constructor(
     private readonly url: string,
@@ -139,12 +144,12 @@ export class PostgresNotifier extends LocalNotifier {
   }
 
   override onWake(queue: Queue, listener: (at: number) => void): () => void {
-    this.#open();
+    this.#open(channelOf({ wake: queue }));
     return super.onWake(queue, listener);
   }
 
   override onEvent(listener: (event: LiveEvent) => void): () => void {
-    this.#open();
+    this.#open(EVENTS);
     return super.onEvent(listener);
   }
 
@@ -155,10 +160,24 @@ export class PostgresNotifier extends LocalNotifier {
     await this.#client?.end().catch((err) => this.log.debug({ err }, 'the listening connection did not end cleanly'));
   }
 
-  #open(): void {
-    if (this.#state !== 'idle') return;
-    this.#state = 'open';
-    void this.#connect(100);
+  #open(channel: string): void {
+    if (this.#channels.has(channel)) return;
+    this.#channels.add(channel);
+    if (this.#state === 'idle') {
+      this.#state = 'open';
+      void this.#connect(100);
+    } else if (this.#state === 'open' && this.#isListening) void this.#listenTo(channel);
+  }
+
+  /** On the connection that is there. When it fails, the next one listens to all. */
+  async #listenTo(channel: string): Promise<void> {
+    try {
+      await this.#client?.query(`listen ${channel}`);
+      this.wakeAll();
+    } catch (err) {
+      this.log.warn({ err, channel }, 'cannot listen');
+      await this.#client?.end().catch(() => {}); // it is broken already
+    }
   }
 
   async #connect(delayMs: number): Promise<void> {
@@ -175,6 +194,7 @@ export class PostgresNotifier extends LocalNotifier {
     const again = (err?: unknown) => {
       if (lost || this.#state === 'closed') return;
       lost = true;
+      this.#isListening = false;
       if (this.#beat) clearTimeout(this.#beat);
       this.log.warn({ err, delayMs }, 'no wake-ups from the database: connecting again');
       client.end().catch(() => {}); // it is broken already
@@ -200,7 +220,8 @@ export class PostgresNotifier extends LocalNotifier {
     client.on('notification', ({ payload }) => this.emit(JSON.parse(payload ?? '') as Message));
     try {
       await client.connect();
-      await client.query(`listen ${CHANNEL}`);
+      this.#isListening = true;
+      await client.query([...this.#channels].map((channel) => `listen ${channel}`).join('; '));
     } catch (error) {
       return again(error);
     }

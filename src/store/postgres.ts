@@ -6,7 +6,7 @@ import type { Queue } from '../domain/job.js';
 import type { Hands, Store } from './database.js';
 import { isConnectionLoss, isDuplicate, isRolledBackByOthers, translateError } from './errors.js';
 import * as schema from './migrate.js';
-import { CHANNEL, PostgresNotifier } from './notify.js';
+import { channelOf, PostgresNotifier } from './notify.js';
 import { schemas } from './schema/index.js';
 import { SnakeNaming } from './schema/columns.js';
 import { OpenTx } from './transactions.js';
@@ -141,7 +141,7 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
               await runner.startTransaction();
               const result = await tx.perform(work);
               const messages = tx.messages();
-              if (messages.length > 0) await runner.query('select pg_notify($1, message) from unnest($2::text[]) as m(message)', [CHANNEL, messages.map((message) => JSON.stringify(message))]);
+              if (messages.length > 0) await runner.query('select pg_notify(channel, message) from unnest($1::text[], $2::text[]) as m(channel, message)', [messages.map(channelOf), messages.map((message) => JSON.stringify(message))]);
               committing = true;
               await runner.commitTransaction();
               tx.tellHands();

@@ -1,6 +1,7 @@
 // Wake-ups and events between processes on PostgreSQL, over connections that end, hang, and come back.
+import { jest } from '@jest/globals';
 import pg from 'pg';
-import { CHANNEL, type LiveEvent, PostgresNotifier } from '../../../src/store/notify.js';
+import { channelOf, type LiveEvent, PostgresNotifier } from '../../../src/store/notify.js';
 import { createDatabase } from '../../support/servers/postgres.js';
 import { silentLog } from '../../support/store.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
@@ -46,7 +47,7 @@ afterEach(async () => {
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise<void>((resolve) => (changed = resolve));
 }
-const say = (event: LiveEvent) => admin.query('select pg_notify($1, $2)', [CHANNEL, JSON.stringify({ event })]);
+const say = (event: LiveEvent) => admin.query('select pg_notify($1, $2)', [channelOf({ event }), JSON.stringify({ event })]);
 
 test('events of other processes arrive', async () => {
   await say({ kind: 'post', guid: '1' });
@@ -79,4 +80,21 @@ test('a connection that hangs is found by asking', async () => {
   }, 400);
   await until(() => gaps.length === 1);
   expect(wakes).toBe(2);
+});
+
+test('a process hears of what it listens for alone, also when it begins to later', async () => {
+  const wake = (queue: 'main' | 'xmpp') => admin.query('select pg_notify($1, $2)', [channelOf({ wake: queue }), JSON.stringify({ wake: queue })]);
+  const emit = jest.spyOn(notifier, 'emit');
+  await wake('xmpp');
+  await say({ kind: 'post', guid: '1' });
+  await until(() => events.length === 1);
+  expect(emit.mock.calls).toEqual([[{ event: { kind: 'post', guid: '1' } }]]);
+  let xmpp = 0;
+  notifier.onWake('xmpp', () => {
+    xmpp += 1;
+    changed();
+  });
+  await until(() => xmpp === 1); // it listens to that, too
+  await wake('xmpp');
+  await until(() => xmpp === 2);
 });
