@@ -27,9 +27,9 @@ const level = (name) => ({
 });
 
 export default {
-  // The test servers have domains for eight workers (test/support/servers/plan.ts).
   // For all levels: jest 30 heeds it only here. What waits for a stanza gives up by itself before that.
   testTimeout: 30_000,
-  maxWorkers: Math.min(8, availableParallelism()),
+  // Many tests wait for a server most of the time. The test servers have domains for eight workers (test/support/servers/plan.ts).
+  maxWorkers: Math.min(8, Math.ceil(availableParallelism() * 1.5)),
   projects: [level('unit'), level('protocol'), level('browser'), level('fault')],
 };
