@@ -9,6 +9,8 @@ import type { RoleName } from '../../../src/cli/roles/role.js';
 import { type ReadyReport, type Running, serve } from '../../../src/cli/serve.js';
 import { loadConfig } from '../../../src/config.js';
 import { CONNECTOR_LEASE, holdLease } from '../../../src/store/lease.js';
+import { openStore } from '../../../src/store/open.js';
+import { tableNames } from '../../support/fill.js';
 import { createDatabase } from '../../support/servers/postgres.js';
 import { silentLog } from '../../support/store.js';
 
@@ -55,6 +57,31 @@ test.each(['web', 'worker', 'connector'])('dx %s refuses SQLite, which one proce
   expect(err).toContain(`dx ${role} needs PostgreSQL`);
   expect(err).toContain('dx serve');
   expect(err).toContain('dx copy-database');
+});
+
+describe('a database that a newer version has written', () => {
+  const COMMANDS = [['serve'], ['migrate'], ['migrate', '--plan'], ['migrate', '--revert'], ['account', 'create', 'alice', '--email', 'alice@mail.test'], ['account', 'list'], ['account', 'suspend', 'alice'], ['app-password', 'create', 'alice', '--label', 'Phone'], ['app-password', 'list', 'alice'], ['queue'], ['queue', 'list'], ['queue', 'retry', '1'], ['queue', 'pause', 'b.example']];
+  const ROLE_COMMANDS = [['web'], ['worker'], ['connector']];
+  const sqlite = () => `sqlite:${path.join(environment().directory, 'newer.sqlite')}`;
+
+  test.each([
+    ['SQLite', sqlite, COMMANDS],
+    ['PostgreSQL', createDatabase, [...ROLE_COMMANDS, ...COMMANDS]],
+  ] as const)('is refused by every command on %s, with a sentence, and stays as it is', async (_kind, makeUrl, commands) => {
+    const url = await makeUrl();
+    const store = await openStore(url, silentLog, { poolSize: 2 });
+    await store.migrate();
+    await store.revert(); // there is something that a migration would do
+    await store.transaction((tx) => tx.query("insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')"));
+    const state = async () => [await store.query('select name from migrations order by id'), await tableNames(store), await store.query('select * from accounts'), await store.query('select * from jobs')];
+    const before = await state();
+    for (const args of commands) {
+      const { code, out, err } = await dx([...args], { DX_DATABASE_URL: url, DX_COMPONENT_URL: 'xmpp://127.0.0.1:1', DX_COMPONENT_SECRET: 'secret' });
+      expect({ args, code, out, err }).toEqual({ args, code: 1, out: '', err: expect.stringMatching(/^The database was written by a newer version of diaspora-x\b.*\n$/) });
+    }
+    expect(await state()).toEqual(before);
+    await store.close();
+  });
 });
 
 test('dx connector without an XMPP server has nothing to do, and says so', async () => {
