@@ -1,5 +1,5 @@
 import type { Account } from '../domain/account.js';
-import { type Actor, handleOf } from '../domain/actor.js';
+import { type Actor, handleOf, isDomain } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type FollowingState, nextRelationship, type Relationship, type RelationshipEvent } from '../domain/relationship.js';
 import { findAccount, findAccountByActor, updateAccount } from '../store/accounts.js';
@@ -119,7 +119,7 @@ export async function findOrNotePerson(ctx: Context, tx: Tx, text: string): Prom
   return (await findActorByAddress(tx, 'xmpp', value)) ?? upsertRemoteActor(tx, { username, domain, address: { protocol: 'xmpp', value } });
 }
 
-const ADDRESS = /^([^\s@/<>"'&:\p{Cc}]{1,256})@([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$/u;
+const ADDRESS = /^([^\s@/<>"'&:\p{Cc}]{1,256})@([^@]+)$/u;
 
 /** Pages of a person, here and on other installations of this program: the host of the pages is the domain of the handle (interface.md §1). */
 const PROFILE_PAGE = /^https?:\/\/([^/?#\s]+)\/(?:u\/([^/?#@\s]+)|people\/([^/?#\s]+(?:@|%40)[^/?#@\s]+))\/?(?:[?#].*)?$/i;
@@ -145,9 +145,10 @@ export function parseAddress(text: string, publicUrl: string, ownDomain: string)
   const bare = (addressInUrl(trimmed, publicUrl, ownDomain) ?? trimmed)
     .replace(/^(xmpp:|acct:|@)/i, '')
     .split(/[?/]/)[0]!
+    .normalize('NFKC')
     .toLowerCase();
   const match = ADDRESS.exec(bare);
-  if (!match) throw new DomainError('invalid', 'Write an address like name@example.org, or paste a link to someone’s page.', 'address');
+  if (!match || !isDomain(match[2]!)) throw new DomainError('invalid', 'Write an address like name@example.org, or paste a link to someone’s page.', 'address');
   return { username: match[1]!, domain: match[2]! };
 }
 

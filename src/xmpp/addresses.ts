@@ -1,7 +1,7 @@
 // RFC 7622 XMPP addresses; XEP-0106 JID Escaping, version 1.1. Addresses on stanzas have been prepared by the servers that carried them;
 // that is left alone, but for ASCII capitals, and nonsense is refused. @xmpp/jid is not used: it takes `a@b@c`, addresses of
 // any length and control characters, and its escaping trims and is therefore not injective.
-import { type Actor, handleOf } from '../domain/actor.js';
+import { type Actor, handleOf, isDomain, isFolded } from '../domain/actor.js';
 
 /** An address, taken apart and normalised. */
 export interface Jid {
@@ -23,17 +23,10 @@ const MAX_PART_BYTES = 1023;
 // characters and directional marks would make two addresses look the same.
 const BAD_LOCAL = /["&'/:<>@\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Cn}\p{Co}]/u;
 const BAD_RESOURCE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Cn}]/u;
-const DOMAIN = /^(?=.{1,253}$)[\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}_-]*[\p{L}\p{N}\p{M}])?(\.[\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}_-]*[\p{L}\p{N}\p{M}])?)*$|^\[[0-9a-f:.]{2,45}\]$/u;
 
 const fits = (part: string): boolean => part.length <= MAX_PART_BYTES && Buffer.byteLength(part) <= MAX_PART_BYTES;
 
 const lowerAscii = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-
-/**
- * Servers fold by Unicode 3.2 (stringprep), so they tell apart some addresses that newer tables take for one, such as Ⅎ and ⅎ. To fold
- * them here would make one person of two: what would still change is refused.
- */
-const isFolded = (text: string): boolean => text === text.normalize('NFKC').toLowerCase();
 
 /** Reads an address, bare or full. null: it is none. */
 export function parseJid(text: string | undefined): Jid | null {
@@ -45,8 +38,8 @@ export function parseJid(text: string | undefined): Jid | null {
   const local = at < 0 ? '' : lowerAscii(rest.slice(0, at));
   const domain = lowerAscii(rest.slice(at + 1)).replace(/\.$/, '');
   if (at === 0 || (slash >= 0 && resource === '')) return null;
-  if (!DOMAIN.test(domain) || BAD_LOCAL.test(local) || BAD_RESOURCE.test(resource)) return null;
-  if (!fits(local) || !fits(domain) || !fits(resource) || !isFolded(local) || !isFolded(domain)) return null;
+  if (!isDomain(domain) || BAD_LOCAL.test(local) || BAD_RESOURCE.test(resource)) return null;
+  if (!fits(local) || !fits(domain) || !fits(resource) || !isFolded(local)) return null;
   const bare = local === '' ? domain : `${local}@${domain}`;
   return { local, domain, resource, bare, full: resource === '' ? bare : `${bare}/${resource}` };
 }

@@ -24,9 +24,14 @@ describe('what stands for a person', () => {
     ['https://social.test/people/bob%40else.test', 'bob@else.test'],
     ['https://other.example:8443/u/carol/', 'carol@other.example'],
     ['http://other.example/people/dave@third.example#posts', 'dave@third.example'],
+    ['xmpp:jürgen@bücher.example', 'jürgen@bücher.example'],
+    ['bob@Bu\u0308CHER.example', 'bob@bücher.example'],
+    ['李@例え.テスト', '李@例え.テスト'],
+    ['https://bücher.example/u/carol', 'carol@bücher.example'],
+    ['bob@my_host.example', 'bob@my_host.example'],
   ])('%s', (text, address) => expect(parse(text)).toBe(address));
 
-  test.each(['', 'bob', '@bob', 'bob@', 'https://other.example/', 'https://other.example/posts/123', 'https://other.example/u/', 'https://other.example/u/%zz', 'bob@else.test\u0000', 'javascript:alert(1)@x', 'https://other.example/people/nobody'])(
+  test.each(['', 'bob', '@bob', 'bob@', 'https://other.example/', 'https://other.example/posts/123', 'https://other.example/u/', 'https://other.example/u/%zz', 'bob@else.test\u0000', 'javascript:alert(1)@x', 'bob@else..test', 'bob@-else.test', 'bob@el\u200bse.test', 'bob@else.test\u2100', 'bob@carol@else.test', 'https://other.example/people/nobody'])(
     '%j is nobody',
     (text) => expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'invalid', field: 'address' })),
   );

@@ -278,6 +278,15 @@ describe('find and follow', () => {
     expect(textOf((await hugo.get('/u/greta')).text)).not.toContain('You do not follow');
   });
 
+  test('people whose domain is not written in ASCII have a page, and are followed', async () => {
+    const jurgen = await remotePerson(site.ctx, 'jürgen@bücher.example');
+    await site.ctx.store.transaction((tx) => applyEvent(site.ctx, tx, alice.account.actorId, jurgen.id, 'follow'));
+    const path = /href="(\/people\/j[^"]*)"/.exec((await alice.get('/contacts?only=followers')).text)![1]!;
+    expect(textOf((await alice.get(path)).text)).toContain('Follows you');
+    expect((await alice.post('/contacts', { address: 'jürgen@bücher.example', from: 'person' })).headers.location).toBe(`${path}?done=asked&who=${jurgen.id}`);
+    expect(textOf((await alice.get(path)).text)).toContain('Asked, no answer yet');
+  });
+
   test('who was refused is let in after all, if they still want to; otherwise they may ask again', async () => {
     const [ines, kai] = [await site.member('ines'), await site.member('kai')];
     const ruth = await remotePerson(site.ctx, 'refused@garden.example');
