@@ -24,6 +24,12 @@ export interface Post {
   deletedAt: number | null;
 }
 
+/** Whom a post could reach when it was made: how many people (a public one: its author's followers), and what its aspects were called then. */
+export interface Reach {
+  people: number;
+  aspects: string[];
+}
+
 /** Longest text of a post, in bytes of UTF-8: with both forms and the Activity Streams object it stays well under every server's stanza limit (servers.md). */
 export const POST_MAX_BYTES = 65_536;
 

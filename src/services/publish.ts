@@ -7,6 +7,7 @@ import { lockAspects } from '../store/aspects.js';
 import type { Tx } from '../store/database.js';
 import { insertActivity } from '../store/ledger.js';
 import { findOwnPost, findPostByOnce, findVisiblePost, insertPost, updatePost } from '../store/posts.js';
+import { countReach } from '../store/reach.js';
 import { setTags } from '../store/tags.js';
 import { checkAudience } from './aspects.js';
 import type { Context } from './context.js';
@@ -32,13 +33,13 @@ export interface PostDraft {
  */
 export async function publishPost(ctx: Context, account: Account, draft: PostDraft): Promise<Post> {
   const text = parsePostText(draft.text);
-  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'post' });
+  const wanted = draft.audience ?? account.defaultAudience;
+  const [destinations, reach] = await Promise.all([findDestinations(ctx, { actorId: account.actorId, verb: 'post' }), countReach(ctx.store, account.actorId, wanted)]);
   return ctx.store.transaction(async (tx) => {
     if (draft.once !== undefined) {
       const earlier = await findPostByOnce(tx, account.actorId, draft.once);
       if (earlier) return earlier;
     }
-    const wanted = draft.audience ?? account.defaultAudience;
     if (wanted.to === 'aspects') await lockAspects(tx, account.actorId); // what is checked stands until the commit
     const audience = await checkAudience(tx, account, wanted);
     const { mentions, ...written } = await write(ctx, tx, text);
@@ -57,7 +58,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       editedAt: null,
       deletedAt: null,
     };
-    await insertPost(tx, { ...post, once: draft.once ?? null });
+    await insertPost(tx, { ...post, once: draft.once ?? null, reach });
     await setTags(tx, guid, post.tags);
     await recordPost(ctx, tx, 'post', post, destinations);
     await notifyMentioned(ctx, tx, { handles: mentions, byId: post.authorId, postGuid: guid });

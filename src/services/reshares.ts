@@ -4,6 +4,7 @@ import { DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
 import { findOwnPost, findReshare, insertPost } from '../store/posts.js';
+import { countReach } from '../store/reach.js';
 import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
 import { takeLimits } from './limits.js';
@@ -20,7 +21,7 @@ export async function resharePost(ctx: Context, account: Account, postGuid: Guid
   const root = await requireThread(ctx.store, viewer, postGuid);
   checkRoot(root, account);
   await takeLimits(ctx, { 'post-account': String(account.id) });
-  const destinations = await findDestinations(ctx, { actorId: account.actorId, verb: 'post' });
+  const [destinations, reach] = await Promise.all([findDestinations(ctx, { actorId: account.actorId, verb: 'post' }), countReach(ctx.store, account.actorId, { to: 'public' })]);
   return orAgain(() =>
     ctx.store.transaction(async (tx) => {
       const current = await requireThread(tx, viewer, root.guid);
@@ -33,7 +34,7 @@ export async function resharePost(ctx: Context, account: Account, postGuid: Guid
         ...{ guid, authorId: account.actorId, kind: 'reshare', reshareOf: current.guid, atomId: `${ctx.config.publicUrl}/posts/${guid}` },
         ...{ title: '', markdown: '', html: '', language: '', tags: [], audience: { to: 'public' }, createdAt: now, editedAt: null, deletedAt: null },
       };
-      await insertPost(tx, { ...post, once: onceOf(current.guid) });
+      await insertPost(tx, { ...post, once: onceOf(current.guid), reach });
       await recordPost(ctx, tx, 'post', post, destinations);
       await notify(ctx, tx, { ownerId: current.authorId, kind: 'reshare', byId: account.actorId, postGuid: current.guid });
       return post;

@@ -3,7 +3,7 @@ import type { Actor, ProtocolName } from '../domain/actor.js';
 import type { Audience } from '../domain/activity.js';
 import { DomainError } from '../domain/errors.js';
 import type { Guid } from '../domain/guid.js';
-import type { Post } from '../domain/post.js';
+import type { Post, Reach } from '../domain/post.js';
 import type { Viewer } from '../store/access.js';
 import { findAccountByActor } from '../store/accounts.js';
 import { findActor, findActors, findLocalActor } from '../store/actors.js';
@@ -12,7 +12,7 @@ import { listAspects } from '../store/aspects.js';
 import { countUnderPosts, countVisiblePosts, findVisiblePosts, lastDoing, listDoings, listHomePosts, listTagged, listVisiblePosts, type PostCounts } from '../store/posts.js';
 import { originsOf } from '../store/received.js';
 import { findSpeaker } from '../store/owner-addresses.js';
-import { countContacts, countFollowers } from '../store/relationships.js';
+import { countReach } from '../store/reach.js';
 import type { Context } from './context.js';
 import { requirePost, takesComments } from './threads.js';
 
@@ -182,6 +182,4 @@ export async function actorByJid(ctx: Context, bareJid: string): Promise<Actor |
 }
 
 /** How many people an audience reaches, for the composer. */
-export async function describeAudience(ctx: Context, account: Account, audience: Audience): Promise<{ people: number }> {
-  return { people: audience.to === 'public' ? await countFollowers(ctx.store, account.actorId) : await countContacts(ctx.store, account.actorId) };
-}
+export const describeAudience = (ctx: Context, account: Account, audience: Audience): Promise<Reach> => countReach(ctx.store, account.actorId, audience);

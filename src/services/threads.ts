@@ -120,7 +120,7 @@ export async function endPost(ctx: Context, tx: Tx, post: Pick<Post, 'guid' | 'a
   const now = ctx.now();
   // A form sent twice makes no second post, even after its deletion; a reshare may be made again.
   const again = post.kind === 'reshare' ? { once: null } : {};
-  await updatePost(tx, post.guid, { title: '', markdown: '', html: '', tags: [], deletedAt: now, ...again });
+  await updatePost(tx, post.guid, { title: '', markdown: '', html: '', tags: [], reach: null, deletedAt: now, ...again });
   await setTags(tx, post.guid, []);
   await endComments(tx, post.guid, now);
   await removeLikesOf(tx, post.guid);

@@ -1,6 +1,6 @@
 import type { Audience } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
-import type { Post } from '../domain/post.js';
+import type { Post, Reach } from '../domain/post.js';
 import { audienceSql, personVisibleSql, VIEWER, type Viewer, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
 import type { Db, Dialect, Tx } from './database.js';
 import { marks, table } from './rows.js';
@@ -16,7 +16,7 @@ const [TOP, BOTTOM] = ['g', ''];
 /** How many of the next posts are looked at for those of certain authors, before each of these is asked. 0: none; for tests. */
 export const LOOK_AT = { posts: 1_000 };
 
-const readPost = posts.readWithout('once', 'audience');
+const readPost = posts.readWithout('once', 'audience', 'reach');
 
 /** Rows as posts, with the aspects of those that have some. */
 async function toPosts(db: Db, rows: Record<string, unknown>[]): Promise<Post[]> {
@@ -46,23 +46,27 @@ async function setAspects(tx: Tx, postGuid: Guid, audience: Audience): Promise<v
 
 /**
  * @param post.once the token of the form that made it
+ * @param post.reach of what is made here
  * @throws DomainError conflict when the guid, or the author's `once`, is there already
  */
-export async function insertPost(tx: Tx, post: Post & { once?: string | null }): Promise<void> {
-  await posts.insert(tx, { ...post, audience: post.audience.to, once: post.once ?? null });
+export async function insertPost(tx: Tx, post: Post & { once?: string | null; reach?: Reach }): Promise<void> {
+  await posts.insert(tx, { ...post, audience: post.audience.to });
   await setAspects(tx, post.guid, post.audience);
 }
 
 /** Posts that have no aspects, together. @throws DomainError conflict when one of the guids is there already */
-export const insertPosts = (tx: Tx, added: readonly Post[]): Promise<void> => posts.insertAll(tx, added.map((post) => ({ ...post, audience: post.audience.to, once: null })));
+export const insertPosts = (tx: Tx, added: readonly Post[]): Promise<void> => posts.insertAll(tx, added.map((post) => ({ ...post, audience: post.audience.to })));
 
 /** @param change.once null: the author may make the same again */
-export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post> & { once?: null }): Promise<void> {
+export async function updatePost(tx: Tx, guid: Guid, { audience, ...change }: Partial<Post> & { once?: null; reach?: null }): Promise<void> {
   await posts.update(tx, { guid }, { ...change, audience: audience?.to });
   if (!audience) return;
   await postAspects.remove(tx, { postGuid: guid });
   await setAspects(tx, guid, audience);
 }
+
+/** Whom an own post could reach when it was made; null: that is not known. */
+export const findReach = async (db: Db, authorId: number, guid: Guid): Promise<Reach | null> => (await posts.find(db, { authorId, guid }))?.reach ?? null;
 
 /** The author's own post, tombstones too, whatever the state of the account. */
 export const findOwnPost = (db: Db, authorId: number, guid: Guid): Promise<Post | null> =>

@@ -33,7 +33,7 @@ export function table<T extends object>(schema: EntitySchema<T>) {
   const byProperty = new Map(fields.map((field) => [field.property, field]));
   const list = fields.map((field) => field.column).join(', ');
 
-  const toColumn = (property: keyof T & string, value: unknown): unknown => (byProperty.get(property)!.type === 'simple-json' ? JSON.stringify(value) : value);
+  const toColumn = (property: keyof T & string, value: unknown): unknown => (byProperty.get(property)!.type === 'simple-json' && value !== null ? JSON.stringify(value) : value);
   /** Column = value for each that is given, with `is null` for null. */
   function condition(where: Partial<T>): { sql: string; params: unknown[] } {
     const entries = Object.entries(where).filter(([, value]) => value !== undefined);

@@ -1,12 +1,16 @@
 import { EntitySchema } from 'typeorm';
 import type { Audience } from '../../domain/activity.js';
-import type { Post } from '../../domain/post.js';
+import type { Post, Reach } from '../../domain/post.js';
 import { type Columns, id, integer, json, key, nullable, text, time, varchar } from './columns.js';
 
-/** The aspects of an audience stand in post_aspects. `once` is the token of the form that made the post. */
+/**
+ * The aspects of an audience stand in post_aspects. `once` is the token of the form that made the post. `reach` is null of a tombstone, of what
+ * came from elsewhere, and of what was made before it was noted.
+ */
 export interface PostRow extends Omit<Post, 'audience'> {
   audience: Audience['to'];
   once: string | null;
+  reach: Reach | null;
 }
 
 export const PostSchema = new EntitySchema<PostRow>({
@@ -28,6 +32,7 @@ export const PostSchema = new EntitySchema<PostRow>({
     deletedAt: nullable(time),
     once: nullable(varchar),
     reshareOf: nullable(varchar),
+    reach: nullable(json),
   } satisfies Columns<PostRow>,
   indices: [
     // Covers all that the access check and the streams ask of a post, so that rows are read only for what is shown (store.md).

@@ -19,6 +19,8 @@ export const RelationshipSchema = new EntitySchema<Relationship>({
   } satisfies Columns<Relationship>,
   indices: [
     { name: 'relationships_by_other', columns: ['otherId'] },
+    // Followers and contacts are counted in it: with each post that is made, too.
+    { name: 'relationships_by_state', columns: ['actorId', 'follower', 'addedAt'] },
     // Few: the access check asks for all of them that the viewer has to do with.
     { name: 'relationships_blocked', columns: ['actorId', 'otherId'], where: 'blocked_at is not null' },
     { name: 'relationships_blocked_by', columns: ['otherId', 'actorId'], where: 'blocked_at is not null' },

@@ -1,4 +1,5 @@
 import { type Actor, nameOf } from '../../domain/actor.js';
+import type { ThenAndNow } from '../../services/audience.js';
 import type { DeliveryLine } from '../../services/own-deliveries.js';
 import type { PostView } from '../../services/stream.js';
 import { type Faults, faultOf } from '../forms.js';
@@ -14,8 +15,8 @@ interface PostProps {
   /** Of a reshare, those of its root; null when that is not there. */
   comments: CommentsPart | null;
   likers: { actors: Actor[]; count: number };
-  /** For the author of a post that is not for everyone: who can see it now. */
-  audience: { people: Actor[]; count: number } | null;
+  /** For its author. */
+  audience: ThenAndNow | null;
   /** For its author: some of the servers where it has not arrived. */
   late?: DeliveryLine[] | undefined;
   notice?: string | undefined;
@@ -56,6 +57,7 @@ export function PostPage({ view, comments, likers, audience, late, notice }: Pos
 function WhoCanSee({ view: { post, author, aspectNames }, audience }: Pick<PostProps, 'view' | 'audience'>) {
   const { t, account } = useVisit();
   const own = account?.actorId === author.id;
+  const { posted, now } = audience ?? {};
   const who = {
     public: t.post.whoPublic,
     contacts: own ? t.post.whoOwnContacts : t.post.whoContacts,
@@ -70,11 +72,12 @@ function WhoCanSee({ view: { post, author, aspectNames }, audience }: Pick<PostP
           <AudienceMark audience={post.audience} names={aspectNames} />
         </p>
         <p class="quiet">{who}</p>
-        {audience && (
+        {posted && <p class="quiet">{post.audience.to === 'public' ? t.post.whoThenPublic(posted.people, post.kind === 'reshare') : t.post.whoThen(posted.people, posted.aspects)}</p>}
+        {now && (
           <>
-            <p class="quiet">{audience.people.length < audience.count ? t.post.whoNowSome(audience.people.length, audience.count) : t.post.whoNow(audience.count)}</p>
-            {audience.people.length > 0 && <Faces actors={audience.people} />}
-            <p class="quiet">{t.post.whoThen}</p>
+            <p class="quiet">{now.people.length < now.count ? t.post.whoNowSome(now.people.length, now.count) : t.post.whoNow(now.count)}</p>
+            {now.people.length > 0 && <Faces actors={now.people} />}
+            <p class="quiet">{t.post.whoSince}</p>
           </>
         )}
       </div>

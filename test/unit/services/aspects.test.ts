@@ -2,6 +2,7 @@ import type { Account } from '../../../src/domain/account.js';
 import type { Audience } from '../../../src/domain/activity.js';
 import { ASPECT_NAME_MAX, ASPECTS_MAX } from '../../../src/domain/aspect.js';
 import { DomainError } from '../../../src/domain/errors.js';
+import { describeReach } from '../../../src/services/audience.js';
 import { changeDefaultAudience, countPostsOf, createAspect, listAspectViews, removeAspect, renameAspect, takeOutOfAspect } from '../../../src/services/aspects.js';
 import type { Context } from '../../../src/services/context.js';
 import { editPost, publishPost } from '../../../src/services/publish.js';
@@ -60,6 +61,27 @@ describeStores((makeStore) => {
     const results = await Promise.all([...names, 'GROUP 1'].map((name) => fault(make(name))));
     expect(await listAspectViews(ctx, alice)).toHaveLength(ASPECTS_MAX);
     expect(new Set(results)).toEqual(new Set(['nothing', 'too-many name', 'conflict name']));
+  });
+
+  test('a post keeps the number of people whom it could reach, each once, and the names of its aspects, whatever becomes of them', async () => {
+    const [family, friends] = [await make('Family'), await make('Friends')];
+    await addContact(ctx, alice, at(bob), { aspectIds: [family.id, friends.id] });
+    await addContact(ctx, alice, at(carol), { aspectIds: [friends.id] });
+    const reach = async (guid: string) => {
+      const found = await describeReach(ctx, alice, (await readPost(ctx, { actorId: alice.actorId }, guid)).post, 10);
+      return { posted: found?.posted, now: found?.now?.count };
+    };
+    const [both, first] = [await post([friends.id, family.id]), await post([family.id])];
+    const contacts = (await publishPost(ctx, alice, { text: 'for contacts', audience: { to: 'contacts' } })).guid;
+    expect(await reach(both)).toEqual({ posted: { people: 2, aspects: ['Family', 'Friends'] }, now: 2 });
+    expect(await reach(first)).toEqual({ posted: { people: 1, aspects: ['Family'] }, now: 1 });
+    expect(await reach(contacts)).toEqual({ posted: { people: 2, aspects: [] }, now: 2 });
+    await renameAspect(ctx, alice, friends.id, 'Neighbours');
+    await removeAspect(ctx, alice, family.id);
+    await blockPerson(ctx, alice, carol.actorId);
+    expect(await reach(both)).toEqual({ posted: { people: 2, aspects: ['Family', 'Friends'] }, now: 1 });
+    expect(await reach(first)).toEqual({ posted: { people: 1, aspects: ['Family'] }, now: 0 });
+    expect(await describeReach(ctx, bob, (await readPost(ctx, { actorId: bob.actorId }, both)).post, 10)).toBeNull();
   });
 
   test('someone else’s aspect is like one that does not exist', async () => {

@@ -1,10 +1,12 @@
 import request from 'supertest';
+import type { Audience } from '../../../src/domain/activity.js';
 import { createAppPassword } from '../../../src/services/app-passwords.js';
+import { createAspect, renameAspect } from '../../../src/services/aspects.js';
 import { commentOn } from '../../../src/services/comments.js';
 import { unsubscribeToken } from '../../../src/services/notification-mail.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost } from '../../../src/services/reactions.js';
-import { addContact, applyEvent } from '../../../src/services/relationships.js';
+import { addContact, applyEvent, removeContact } from '../../../src/services/relationships.js';
 import { resharePost } from '../../../src/services/reshares.js';
 import { actorOf } from '../../../src/services/stream.js';
 import { findAccount } from '../../../src/store/accounts.js';
@@ -427,6 +429,34 @@ test('who can see a closed post now is told to its author, and to nobody else', 
   expect(page).not.toContain('title="quentin"'); // added after it was posted
   expect((await bob.get(`/posts/${post.guid}`)).text).not.toContain('can see it now');
   expect((await late.get(`/posts/${post.guid}`)).status).toBe(404);
+});
+
+test('the author reads whom a post could reach when it was made, under the names that its aspects had; of an older post nothing is said', async () => {
+  const rita = await site.member('rita');
+  for (const name of ['bob', 'alice']) await addContact(site.ctx, rita.account, `${name}@social.localhost`);
+  const friends = await createAspect(site.ctx, rita.account, 'Friends');
+  await addContact(site.ctx, rita.account, 'bob@social.localhost', { aspectIds: [friends.id] });
+  const post = (audience: Audience) => publishPost(site.ctx, rita.account, { text: 'Then and now', audience });
+  const pageOf = async ({ guid }: { guid: string }, member = rita) => (await member.get(`/posts/${guid}`)).text;
+
+  const lonely = await post({ to: 'public' });
+  for (const name of ['bob', 'alice']) await addContact(site.ctx, (name === 'bob' ? bob : alice).account, 'rita@social.localhost');
+  const [open, closed, few] = [await post({ to: 'public' }), await post({ to: 'contacts' }), await post({ to: 'aspects', aspectIds: [friends.id] })];
+  const reshare = await resharePost(site.ctx, rita.account, (await publishPost(site.ctx, bob.account, { text: 'Look', audience: { to: 'public' } })).guid);
+  await renameAspect(site.ctx, rita.account, friends.id, 'Neighbours');
+  await removeContact(site.ctx, rita.account, alice.account.actorId);
+
+  expect(await pageOf(lonely)).toContain('When you posted it, nobody followed you yet.');
+  expect(await pageOf(open)).toContain('When you posted it, 2 people followed you.');
+  expect(await pageOf(reshare)).toContain('When you shared it, 2 people followed you.');
+  expect(await pageOf(closed)).toMatch(/When you posted it, 2 people could see it\.<.*this person can see it now/s);
+  expect(await pageOf(few)).toMatch(/When you posted it, 1 person could see it\. It was for Friends\./);
+  for (const one of [open, reshare, closed]) expect(await pageOf(one, bob)).not.toContain('When you');
+
+  await site.ctx.store.transaction((tx) => tx.query('update posts set reach = null where guid = ?', [open.guid]));
+  expect(await pageOf(open)).not.toContain('When you');
+  await deletePost(site.ctx, rita.account, few.guid);
+  expect(await site.ctx.store.query('select reach from posts where guid = ?', [few.guid])).toEqual([{ reach: null }]);
 });
 
 test('keys have a page, which says that they need a script', async () => {
