@@ -37,7 +37,7 @@ interface PersonProps {
 }
 
 export function PersonPage({ actor, since, posts, count, olderThan, relationship, aspects, aspectIds, fetching = null, ask, notice }: PersonProps) {
-  const { t, account: own } = useVisit();
+  const { t, account: own, site } = useVisit();
   const name = nameOf(actor);
   const isOwn = own?.actorId === actor.id;
   const path = pageOf(actor);
@@ -75,20 +75,21 @@ export function PersonPage({ actor, since, posts, count, olderThan, relationship
         {actor.profile.banner && <img class="person__banner" src={mediaPath(actor.profile.banner)} width={1280} height={320} alt="" />}
         <div class="person__body">
           <div class="person__top">
-            <Avatar actor={actor} size={104} class="avatar avatar--xl u-photo photo" />
+            <Avatar actor={actor} size={104} class={`avatar avatar--xl${actor.profile.avatar ? ' u-photo photo' : ''}`} />
             {relationship && <More actor={actor} relationship={relationship} />}
           </div>
           <div class="person__who">
             <h1 id="name" class="p-name fn">
               {name}
             </h1>
+            {actor.isLocal && <data class="u-url url u-uid uid" value={`${site.publicUrl}${path}`} />}
             <p class="row">
               <span class="quiet p-nickname nickname">{handleOf(actor)}</span>
               <Net actor={actor} />
               {relationship && <RelationWords relationship={relationship} />}
             </p>
           </div>
-          <div class="person__text p-note note">{actor.profile.summary && <Lines text={actor.profile.summary} />}</div>
+          <div class={actor.profile.summary ? 'person__text p-note note' : 'person__text'}>{actor.profile.summary && <Lines text={actor.profile.summary} />}</div>
           {!isBlocked && (
             <p class="about">
               <span>
