@@ -11,8 +11,9 @@ import { findActors, findLocalActor } from '../store/actors.js';
 import { findComment } from '../store/comments.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
-import { countRecent, countUnread, insertNotification, listShown, markReadBy, type NotificationsPage, pruneNotifications as prune, wantsToHearOf } from '../store/notifications.js';
+import { countRecent, countUnread, insertNotification, listShown, listShownGroups, markReadBy, type NotificationsPage, pruneNotifications as prune, wantsToHearOf } from '../store/notifications.js';
 import { findVisiblePost, findVisiblePosts } from '../store/posts.js';
+import { findRelationships } from '../store/relationships.js';
 import type { Context } from './context.js';
 
 export interface NotificationView {
@@ -20,6 +21,15 @@ export interface NotificationView {
   by: Actor;
   post: Post | null;
   comment: Comment | null;
+}
+
+/** What stands together on the page, by its newest: those who like one post, those who reshared one. */
+export interface NotificationEntry extends NotificationView {
+  /** How many people besides. */
+  others: number;
+  isNew: boolean;
+  /** Whoever asks waits for an answer. */
+  asks: boolean;
 }
 
 const HOUR_MS = 3_600_000;
@@ -92,6 +102,20 @@ export async function listNotifications(ctx: Context, account: Account, page: Om
   return viewsOf(ctx, account.actorId, await listShown(ctx.store, account.actorId, page));
 }
 
+/** The same as entries of the page. @param page.older the id of the last one of the page before */
+export async function listNotificationEntries(ctx: Context, account: Account, page: Omit<NotificationsPage, 'id'>): Promise<NotificationEntry[]> {
+  const entries = await listShownGroups(ctx.store, account.actorId, page);
+  const views = await viewsOf(ctx, account.actorId, entries.map(({ notification }) => notification));
+  const requests = views.filter(({ notification }) => notification.kind === 'request').map(({ by }) => by.id);
+  const between = requests.length > 0 ? await findRelationships(ctx.store, account.actorId, requests) : null;
+  return views.map((view, i) => ({
+    ...view,
+    others: entries[i]!.members - 1,
+    isNew: entries[i]!.unread > 0,
+    asks: view.notification.kind === 'request' && between?.get(view.by.id)?.follower === 'asked',
+  }));
+}
+
 /** One of them, as far as it is still shown. @throws DomainError not-found */
 export async function findNotification(ctx: Context, account: Account, id: number): Promise<NotificationView> {
   const [view] = await viewsOf(ctx, account.actorId, await listShown(ctx.store, account.actorId, { id, limit: 1 }));
@@ -115,10 +139,10 @@ export async function viewsOf(ctx: Context, ownerId: number, notifications: Noti
   }));
 }
 
-/** How many are unread; 100 means: or more. */
+/** How many entries are unread; 100 means: or more. */
 export const unreadCount = (ctx: Context, account: Account): Promise<number> => countUnread(ctx.store, account.actorId, UNREAD_MAX);
 
-/** Marks as read: all up to an id, one, or those about one post. */
+/** Marks as read: all up to an id, one entry, or those about one post. */
 export async function markRead(ctx: Context, account: Account, which: number | { id: number } | { postGuid: Guid }): Promise<void> {
   await ctx.store.transaction(async (tx) => {
     const changed = await markReadBy(tx, account.actorId, ctx.now(), typeof which === 'number' ? { upTo: which } : which);

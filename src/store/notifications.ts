@@ -45,6 +45,9 @@ const SHOWN = `n.owner_id = ${VIEWER} and ${personVisibleSql('n.by_id', VIEWER)}
   and (n.kind <> 'like' or exists (select 1 from likes l where l.post_guid = n.post_guid and l.actor_id = n.by_id))
   and (n.kind <> 'reshare' or exists (select 1 from posts r where r.reshare_of = n.post_guid and r.author_id = n.by_id and r.deleted_at is null))`;
 
+/** What stands together as one entry: likes of one post, reshares of one post; all else by itself. */
+const entryOf = (n: string) => `case when ${n}.kind in ('like', 'reshare') then ${n}.kind || ${n}.post_guid else cast(${n}.id as varchar) end`;
+
 /** @param older only those with a lower id; `kind` and `unread`: only these; `id`: only this one */
 export interface NotificationsPage {
   older?: number;
@@ -69,6 +72,22 @@ export async function listShown(db: Db, ownerId: number, { older, kind, unread =
   return rows.map(read);
 }
 
+/** As entries, each by its newest: how many it holds, and how many of these are unread. With `unread` only what is unread is in them. */
+export async function listShownGroups(
+  db: Db,
+  ownerId: number,
+  { older, kind, unread = false, limit }: Omit<NotificationsPage, 'id'>,
+): Promise<{ notification: Notification; members: number; unread: number }[]> {
+  const only = [SHOWN, ...(kind === undefined ? [] : ['n.kind = ?']), ...(unread ? ['n.read_at is null'] : [])];
+  const rows = await db.query<{ members: number; unread: number }>(
+    `${WITH_VIEWER}, entries as (select max(n.id) as id, count(*) as members, sum(case when n.read_at is null then 1 else 0 end) as unread
+       from notifications n where ${only.join(' and ')} group by ${entryOf('n')})
+     select ${COLUMNS}, e.members, e.unread from entries e join notifications n on n.id = e.id ${older === undefined ? '' : 'where e.id < ?'} order by e.id desc limit ?`,
+    [ownerId, ...(kind === undefined ? [] : [kind]), ...(older === undefined ? [] : [older]), limit],
+  );
+  return rows.map((row) => ({ notification: read(row as unknown as Record<string, unknown>), members: Number(row.members), unread: Number(row.unread) }));
+}
+
 /** Those of the ids that may be told, and are not read, oldest first. */
 export async function findUnread(db: Db, ownerId: number, ids: readonly number[]): Promise<Notification[]> {
   if (ids.length === 0) return [];
@@ -76,21 +95,21 @@ export async function findUnread(db: Db, ownerId: number, ids: readonly number[]
   return rows.map(read);
 }
 
-/** How many are unread, counted up to `limit`. */
+/** How many entries are unread, counted up to `limit`. */
 export async function countUnread(db: Db, ownerId: number, limit: number): Promise<number> {
   // Each request asks, and as a rule there are none: then who may see what need not be asked.
   if ((await db.query('select 1 from notifications where owner_id = ? and read_at is null limit 1', [ownerId])).length === 0) return 0;
-  const rows = await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n from (select 1 from notifications n where n.read_at is null and ${SHOWN} limit ?) u`, [ownerId, limit]);
+  const rows = await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n from (select distinct ${entryOf('n')} as entry from notifications n where n.read_at is null and ${SHOWN} limit ?) u`, [ownerId, limit]);
   return rows[0]!.n;
 }
 
-/** @returns how many were unread */
+/** @param which `id`: with all that stands together with it @returns how many were unread */
 export async function markReadBy(tx: Tx, ownerId: number, at: number, which: { upTo: number } | { id: number } | { postGuid: Guid } | { request: number }): Promise<number> {
   const [condition, ...params] =
     'upTo' in which
       ? ['id <= ?', which.upTo]
       : 'id' in which
-        ? ['id = ?', which.id]
+        ? [`${entryOf('notifications')} = (select ${entryOf('n')} from notifications n where n.id = ?)`, which.id]
         : 'postGuid' in which
           ? ['post_guid = ?', which.postGuid]
           : ["kind = 'request' and by_id = ?", which.request];

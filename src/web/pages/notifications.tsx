@@ -1,10 +1,11 @@
 import { NOTIFICATION_KINDS, type NotificationKind } from '../../domain/notification.js';
 import { titleOf } from '../../domain/post.js';
-import type { NotificationView } from '../../services/notifications.js';
+import type { NotificationEntry, NotificationView } from '../../services/notifications.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
 import { Ago, Avatar, Icon, Mark, Notice, pageOf, PersonLink, PostForm } from '../views/parts.js';
 import { deliveriesPath } from '../views/Delivery.js';
+import { RequestActs } from '../views/Relation.js';
 import { OwnAddress } from '../views/Side.js';
 
 /** Which of them. */
@@ -12,7 +13,7 @@ export type NotificationsFilter = 'all' | 'unread' | NotificationKind;
 export const isNotificationsFilter = (text: string | undefined): text is NotificationsFilter => ['all', 'unread', ...NOTIFICATION_KINDS].includes(text ?? '');
 
 interface Props {
-  news: NotificationView[];
+  news: NotificationEntry[];
   /** The id after which older ones begin, when there are any. */
   olderThan: number | null;
   filter: NotificationsFilter;
@@ -26,7 +27,7 @@ const DAY_MS = 86_400_000;
 export function NotificationsPage({ news, olderThan, filter, paged, notice }: Props) {
   const { t, unread, now } = useVisit();
   const path = filter === 'all' ? '/notifications' : `/notifications?only=${filter}`;
-  const daysAgo = (view: NotificationView) => Math.floor(now / DAY_MS) - Math.floor(view.notification.createdAt / DAY_MS);
+  const daysAgo = (view: NotificationEntry) => Math.floor(now / DAY_MS) - Math.floor(view.notification.createdAt / DAY_MS);
   const days = [
     { id: 'today', words: t.notifications.today, of: news.filter((view) => daysAgo(view) <= 0) },
     { id: 'yesterday', words: t.notifications.yesterday, of: news.filter((view) => daysAgo(view) === 1) },
@@ -76,7 +77,7 @@ export function NotificationsPage({ news, olderThan, filter, paged, notice }: Pr
             <h2 id={id}>{words}</h2>
             <ul class="news">
               {of.map((view) => (
-                <News key={view.notification.id} view={view} />
+                <News key={view.notification.id} entry={view} />
               ))}
             </ul>
           </section>
@@ -106,11 +107,10 @@ export function targetOf({ notification: { kind }, by, post, comment }: Notifica
 const TITLE_MAX = 60;
 const shortened = (text: string) => ([...text].length > TITLE_MAX ? `${[...text].slice(0, TITLE_MAX - 1).join('').trimEnd()}…` : text);
 
-function News({ view: { notification, by, post, comment } }: { view: NotificationView }) {
-  const { t } = useVisit();
-  const { id, kind, createdAt, readAt } = notification;
-  const isNew = readAt === null;
-  const [before, link, after] = t.notifications.says[kind === 'mention' && comment ? 'mentionInComment' : kind]!;
+function News({ entry: { notification, by, post, comment, others, isNew, asks } }: { entry: NotificationEntry }) {
+  const { t, path } = useVisit();
+  const { id, kind, createdAt } = notification;
+  const [before, link, after] = (others > 0 && t.notifications.saysMany[kind]) || t.notifications.says[kind === 'mention' && comment ? 'mentionInComment' : kind]!;
   const isAbout = kind === 'like' || kind === 'reshare' || kind === 'undelivered';
   const quote = comment ? titleOf(comment.markdown) : kind === 'mention' ? post?.title : undefined;
   return (
@@ -123,7 +123,8 @@ function News({ view: { notification, by, post, comment } }: { view: Notificatio
         {isNew && <span class="sr">{t.notifications.new}</span>}
         {kind !== 'undelivered' && (
           <>
-            <PersonLink actor={by} /> {before}{' '}
+            <PersonLink actor={by} /> {others > 0 && `${t.notifications.others(others)} `}
+            {before}{' '}
           </>
         )}
         <a href={`/notifications/${id}`} data-open>
@@ -133,6 +134,7 @@ function News({ view: { notification, by, post, comment } }: { view: Notificatio
         {quote && <q>{quote}</q>}
       </div>
       <Ago at={createdAt} />
+      {asks && <RequestActs id={by.id} next={path} class="row" />}
     </li>
   );
 }

@@ -1,13 +1,13 @@
 import express from 'express';
 import { DomainError } from '../../domain/errors.js';
 import type { Context } from '../../services/context.js';
-import { findNotification, listNotifications, mailOf, markRead, setNotificationMail } from '../../services/notifications.js';
+import { findNotification, listNotificationEntries, mailOf, markRead, setNotificationMail } from '../../services/notifications.js';
 import { notificationMailForm, readForm, rowId, submit } from '../forms.js';
 import { isNotificationsFilter, NotificationsPage, targetOf } from '../pages/notifications.js';
 import { NotificationMailPage } from '../pages/settings.js';
 import { sendPage } from '../render.js';
 import { memberOf, queryText } from '../visit.js';
-import { idOf } from './contacts.js';
+import { idOf, relationNotice } from './contacts.js';
 
 /** Notifications on one page. */
 const PAGE_SIZE = 40;
@@ -21,14 +21,14 @@ export function notificationRoutes(ctx: Context): express.Router {
     const only = queryText(req, 'only');
     const filter = isNotificationsFilter(only) ? only : 'all';
     const older = rowId(queryText(req, 'older') ?? '');
-    const found = await listNotifications(ctx, account, {
+    const found = await listNotificationEntries(ctx, account, {
       ...(older !== null && { older }),
       ...(filter === 'unread' ? { unread: true } : filter === 'all' ? {} : { kind: filter }),
       limit: PAGE_SIZE + 1,
     });
     const news = found.slice(0, PAGE_SIZE);
     const olderThan = found.length > PAGE_SIZE ? news.at(-1)!.notification.id : null;
-    const notice = queryText(req, 'done') === 'read' ? t.notifications.read : undefined;
+    const notice = queryText(req, 'done') === 'read' ? t.notifications.read : await relationNotice(ctx, req, res);
     sendPage(res, <NotificationsPage {...{ news, olderThan, filter, notice }} paged={older !== null} />);
   });
 

@@ -443,6 +443,12 @@ export const en = {
       mentionInComment: ['mentioned you in', 'a comment', ''],
       undelivered: ['', 'Your post', ' did not reach every server'],
     } as Record<string, [string, string, string]>,
+    /** After the first name, when more people did the same. */
+    others: (count: number) => (count === 1 ? 'and 1 other' : `and ${count} others`),
+    saysMany: {
+      like: ['like', 'your post', ''],
+      reshare: ['reshared', 'your post', ''],
+    } as Record<string, [string, string, string]>,
     byMail: 'By mail',
     byMailText: 'Once a day you get one mail with what you missed, if anything.',
     byMailChange: 'Choose what comes by mail',

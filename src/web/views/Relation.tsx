@@ -122,10 +122,10 @@ export function AskAgain({ address, from }: { address: string; from?: 'person' }
 }
 
 /** The answers to someone who wants to follow. */
-export function RequestActs({ id, next }: { id: number; next?: string }) {
+export function RequestActs({ id, next, class: name = 'people__acts' }: { id: number; next?: string; class?: string }) {
   const { t } = useVisit();
   return (
-    <PostForm action={`/contacts/${id}/accept`} class="people__acts">
+    <PostForm action={`/contacts/${id}/accept`} class={name}>
       {next && <input type="hidden" name="next" value={next} />}
       <button class="btn btn--main" name="follow" value="yes">
         {t.contacts.acceptFollow}

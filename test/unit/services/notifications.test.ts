@@ -2,7 +2,7 @@ import type { Account } from '../../../src/domain/account.js';
 import { NOTIFICATION_KINDS, type NotificationKind } from '../../../src/domain/notification.js';
 import { commentOn, deleteComment, editComment } from '../../../src/services/comments.js';
 import { digestDue, peekUnsubscribe, queueDigests, sendNotificationMail, unsubscribe, unsubscribeToken } from '../../../src/services/notification-mail.js';
-import { listNotifications, markRead, mailOf, notify, pruneNotifications, setNotificationMail, unreadCount } from '../../../src/services/notifications.js';
+import { listNotificationEntries, listNotifications, markRead, mailOf, notify, pruneNotifications, setNotificationMail, unreadCount } from '../../../src/services/notifications.js';
 import { deletePost, editPost, publishPost } from '../../../src/services/publish.js';
 import { likePost, unlikePost } from '../../../src/services/reactions.js';
 import { acceptRequest, addContact, applyEvent, blockPerson, mutePerson, refuseRequest, removeContact, setAskFirst } from '../../../src/services/relationships.js';
@@ -51,6 +51,36 @@ describeStores((makeStore) => {
     const [latest] = await listNotifications(ctx, carol.account, { limit: 1 });
     expect(latest).toMatchObject({ post: { guid }, comment: { markdown: 'ah' }, notification: { readAt: null } });
     expect(await listNotifications(ctx, carol.account, { limit: 5, older: latest!.notification.id })).toHaveLength(1);
+  });
+
+  test('likes of one post are one entry, reshares of it another: counted, paged and read as one', async () => {
+    const [alice, ...fans] = (await people('alice', 'bob', 'carol', 'dora')) as [Person, ...Person[]];
+    const [one, two] = [await post(alice), await post(alice)];
+    const like = async (by: Person, { guid }: { guid: string }) => {
+      ctx.pass(10);
+      await likePost(ctx, by.actor, guid);
+    };
+    await like(fans[0]!, one);
+    await markRead(ctx, alice.account, { postGuid: one.guid });
+    await like(fans[0]!, two);
+    for (const fan of fans.slice(1)) await like(fan, one);
+    for (const fan of fans.slice(0, 2)) await resharePost(ctx, fan.account, one.guid);
+    const entries = async (page: { limit?: number; older?: number; unread?: boolean; kind?: NotificationKind } = {}) => listNotificationEntries(ctx, alice.account, { limit: 9, ...page });
+    const words = async (page = {}) => (await entries(page)).map(({ notification, by, others, isNew }) => `${by.username.replace(/\d+$/, '')} +${others} ${notification.kind}${isNew ? ', new' : ''}`);
+    const all = ['carol +1 reshare, new', 'dora +2 like, new', 'bob +0 like, new'];
+    expect(await words()).toEqual(all);
+    expect(await words({ unread: true })).toEqual([all[0], 'dora +1 like, new', all[2]]);
+    expect(await words({ kind: 'like' })).toEqual(all.slice(1));
+    expect(await unreadCount(ctx, alice.account)).toBe(3);
+    const [first] = await entries({ limit: 1 });
+    const [second] = await entries({ limit: 1, older: first!.notification.id });
+    expect(second!.by.id).toBe(fans[2]!.actor.id);
+    expect(await words({ older: second!.notification.id })).toEqual([all[2]]);
+    await markRead(ctx, alice.account, { id: second!.notification.id });
+    expect(await words({ unread: true })).toEqual([all[0], all[2]]);
+    expect(await unreadCount(ctx, alice.account)).toBe(2);
+    await unlikePost(ctx, fans[2]!.actor, one.guid);
+    expect(await words({ kind: 'like' })).toEqual(['carol +1 like', 'bob +0 like, new']);
   });
 
   test('one comment rings once for each, a mention before all else; edits ring only those who are new in them', async () => {

@@ -6,7 +6,7 @@ import { commentOn } from '../../../src/services/comments.js';
 import { unsubscribeToken } from '../../../src/services/notification-mail.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost } from '../../../src/services/reactions.js';
-import { addContact, applyEvent, removeContact } from '../../../src/services/relationships.js';
+import { addContact, applyEvent, removeContact, setAskFirst } from '../../../src/services/relationships.js';
 import { resharePost } from '../../../src/services/reshares.js';
 import { actorOf } from '../../../src/services/stream.js';
 import { findAccount } from '../../../src/store/accounts.js';
@@ -332,14 +332,14 @@ describe('notifications', () => {
     await likePost(site.ctx, await actor(bob), post.guid);
     await likePost(site.ctx, await actor(alice), post.guid);
     const badge = async () => /data-unread[^>]*>.*?<\/span><span>(\d+)</s.exec((await nora.get('/contacts')).text)![1];
-    expect(await badge()).toBe('3');
+    expect(await badge()).toBe('2');
     const page = await nora.get('/notifications');
-    expect(textOf(page.text)).toMatch(/alice likes Ring my bell/);
+    expect(textOf(page.text)).toMatch(/alice and 1 other like Ring my bell/);
     expect(page.text).toContain('<q>Ding</q>');
     expect(textOf((await nora.get('/notifications?only=comment')).text)).not.toMatch(/likes Ring my bell/);
     const id = /href="\/notifications\/(\d+)"/.exec(page.text)![1]!;
     expect((await nora.get(`/notifications/${id}`)).headers.location).toBe(`/posts/${post.guid}`);
-    expect(await badge()).toBe('2');
+    expect(await badge()).toBe('1');
     expect((await bob.get(`/notifications/${id}`)).status).toBe(404);
     await nora.get(`/posts/${post.guid}`); // who reads the post has seen what stands there
     expect(await badge()).toBe('0');
@@ -348,6 +348,22 @@ describe('notifications', () => {
     expect((await nora.post('/notifications/read', { upTo })).headers.location).toBe('/notifications?done=read');
     expect((await nora.get('/notifications?only=unread')).text).toContain('Nothing new');
     expect((await nora.post('/notifications/read', {})).status).toBe(400);
+  });
+
+  test('a request is answered where it is told, and leads back', async () => {
+    const [sven, tina] = [await site.member('sven'), await site.member('tina')];
+    await setAskFirst(site.ctx, sven.account, true);
+    await addContact(site.ctx, tina.account, 'sven@social.localhost');
+    const page = await sven.get('/notifications?only=request');
+    const [form] = /<form[^>]*\/accept".*?<\/form>/s.exec(page.text)!;
+    expect(form).toContain(`formaction="/contacts/${tina.account.actorId}/reject"`);
+    const [, action, next] = /action="([^"]+)".*name="next" value="([^"]+)"/s.exec(form)!;
+    const { location } = (await sven.post(action!, { next: next! })).headers;
+    expect(location).toBe(`/notifications?only=request&done=accept&who=${tina.account.actorId}`);
+    const after = (await sven.get(location!)).text;
+    expect(after).toContain('tina follows you now.');
+    expect(after).toContain('wants to follow you');
+    expect(after).not.toContain('/accept"');
   });
 
   test('what comes by mail is chosen for each kind, and one press from a mail ends it without a log-in', async () => {
