@@ -35,7 +35,7 @@ export const isSafeUrl = (url: string): boolean => {
 };
 
 /** Prepares the parsed tree: renames, and makes a link of each image, for the pages load none from elsewhere (img-src of the CSP). */
-function prepare(nodes: RootContent[], inLink: boolean): ElementContent[] {
+function prepare(nodes: RootContent[], renamed: Record<string, string>, inLink = false): ElementContent[] {
   const out: ElementContent[] = [];
   for (const node of nodes) {
     if (node.type === 'text') out.push({ type: 'text', value: cleanText(node.value) });
@@ -49,9 +49,9 @@ function prepare(nodes: RootContent[], inLink: boolean): ElementContent[] {
     }
     const href = typeof properties.href === 'string' && isSafeUrl(properties.href) ? cleanText(properties.href) : undefined;
     const title = typeof properties.title === 'string' ? cleanText(properties.title) : undefined;
-    const children = prepare(node.children, inLink || (node.tagName === 'a' && href !== undefined));
+    const children = prepare(node.children, renamed, inLink || (node.tagName === 'a' && href !== undefined));
     if (node.tagName === 'a' && href === undefined) out.push(...children);
-    else out.push({ type: 'element', tagName: RENAMED[node.tagName] ?? node.tagName, properties: { ...properties, href, title }, children });
+    else out.push({ type: 'element', tagName: renamed[node.tagName] ?? node.tagName, properties: { ...properties, href, title }, children });
   }
   return out;
 }
@@ -74,10 +74,10 @@ function isTooDeep(root: Root): boolean {
   return false;
 }
 
-function clean(html: string): string {
+function clean(html: string, renamed = RENAMED): string {
   const parsed = fromHtml(html, { fragment: true });
   if (isTooDeep(parsed)) throw new DomainError('invalid', 'This text is nested too deeply.');
-  const safe = sanitize({ type: 'root', children: prepare(parsed.children, false) }, SCHEMA) as Root | HastElement;
+  const safe = sanitize({ type: 'root', children: prepare(parsed.children, renamed) }, SCHEMA) as Root | HastElement;
   const root: Root = safe.type === 'root' ? safe : { type: 'root', children: [safe] };
   markLinks(root.children);
   // XML forbids this one run of characters in text (XML 1.0 §2.4), HTML does not.
@@ -148,8 +148,11 @@ export function htmlToXhtml(html: string): Element {
   return div;
 }
 
-/** What is inside such a div, as HTML for storing or for JSON: an element that is empty keeps both tags, so an HTML reader sees the same. */
-export const innerHtml = (div: Element): string => clean(serialize(div));
+/**
+ * What is inside such a div, as HTML for storing or for JSON: an element that is empty keeps both tags, so an HTML reader sees the same. Its names
+ * are ours already: a heading goes down once.
+ */
+export const innerHtml = (div: Element): string => clean(serialize(div), {});
 
 /** Plain text as the same kind of div: a paragraph for each block of lines. */
 export function textToXhtml(text: string): Element {

@@ -141,6 +141,11 @@ describe('tags and mentions as links', () => {
     expect(renderMarkdown(markdown).mentions).toEqual([]);
   });
 
+  test('a heading is at the same level with a tag in the text and without', () => {
+    expect(renderMarkdown('# Title\n\n#tag', links).html).toContain('<h2>Title</h2>');
+    expect(renderMarkdown('# Title\n\ntext', links).html).toContain('<h2>Title</h2>');
+  });
+
   test('a link to the page of the tag that it names is the tag, another one is not', () => {
     expect(renderMarkdown('[#Tag](https://social.test/tags/tag) [#other](https://social.test/tags/tag)', links).tags).toEqual(['tag']);
   });

@@ -51,7 +51,7 @@ describe('what a program posts', () => {
     const { location } = (await send({ type: 'Create', object: { type: 'Article', name: 'Spring', content, tag, to: PUBLIC } })).headers;
     const shown = await read(location!);
     expect(shown.tag.map(({ name }: { name: string }) => name).sort()).toEqual(['#apart', '#garden']);
-    expect(shown.content).toMatch(/<h\d>Spring<\/h\d>.*>#Garden<\/a> for <a href="[^"]*\/u\/bert"/s);
+    expect(shown.content).toMatch(/<h2>Spring<\/h2>.*>#Garden<\/a> for <a href="[^"]*\/u\/bert"/s);
     const mentions = () => site.ctx.store.query("select post_guid as guid from notifications where owner_id = ? and kind = 'mention'", [bert.actorId]);
     expect(await mentions()).toEqual([{ guid: location!.slice(-32) }]);
     // Sent back as it was read, it says the same.
