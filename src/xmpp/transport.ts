@@ -377,7 +377,6 @@ export class Transport {
       entity.socket?.write(`<handshake>${hash}</handshake>`);
     });
     entity.on('element', (element: Element) => {
-      this.#lastSign = performance.now();
       if (!this.#online && this.#entity === entity && element.is('handshake')) {
         // From here on, stanzas may follow in the very same chunk.
         clearTimeout(step);
@@ -398,6 +397,10 @@ export class Transport {
         if (!socket) return;
         // Without it a character that falls on the border of two chunks becomes two replacement characters.
         socket.setEncoding('utf8');
+        // Any byte is a sign: over a slow line a large stanza takes longer than silence may.
+        socket.on('data', () => {
+          this.#lastSign = performance.now();
+        });
         socket.setNoDelay(true);
         socket.on('drain', () => {
           this.#lastSign = performance.now();

@@ -107,6 +107,19 @@ describe('the transport', () => {
     expect(transport.crowded).toBe(false);
   });
 
+  test('a server that delivers slowly to us is not silent: the connection stays, and the answer counts when all of it is there', async () => {
+    const timing = { idleMs: 400, silentMs: 600, stepMs: 5_000 };
+    const transport = await open({ timing });
+    await transport.barrier();
+    proxy.trickle(100, 'far');
+    const from = performance.now();
+    await transport.barrier();
+    expect(performance.now() - from).toBeGreaterThan(timing.silentMs);
+    expect(fake.streams).toBe(1);
+    proxy.pass();
+    await transport.barrier();
+  });
+
   test('callers that wait for room are told when the connection is lost', async () => {
     const transport = await open({ timing: { retryMinMs: 20 } });
     proxy.trickle(1);

@@ -94,6 +94,24 @@ describe.each(SERVERS)('%s', (name: ServerName) => {
     await everythingHasArrived();
   });
 
+  test('the server delivers twenty bytes a second to us: readers have the posts at once, which count as arrived when it has said so; nothing is sent twice', async () => {
+    const some = await authors(2);
+    let heard = 0;
+    const everyone = new Promise<void>((resolve) => {
+      sink.onItem = () => ++heard === some.length * sink.readers.length && resolve();
+    });
+    proxy.trickle(20, 'far');
+    for (const author of some) await post(author);
+    await everyone;
+    sink.onItem = () => {};
+    expect(await jobsLeft(app.ctx.store)).toBeGreaterThan(0);
+    expect(app.connector!.status().state).toBe('online');
+    for (const author of some) await post(author); // each waits for the one before it
+    await page();
+    proxy.pass();
+    expect(await everythingHasArrived()).toBe(0);
+  });
+
   test('a cut in mid fan-out, and the same again: every reader has every post, in order', async () => {
     const [alice, bob] = await authors(2);
     for (const cut of ['reset', 'swallow and reset', 'server killed'] as const) {

@@ -2,6 +2,9 @@
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 
+/** Who connected to us, or to whom we connected for it. */
+export type Side = 'near' | 'far';
+
 export interface TcpProxy {
   host: '127.0.0.1';
   port: number;
@@ -15,8 +18,8 @@ export interface TcpProxy {
   swallow(): void;
   /** Reads nothing any more from either side, and says nothing: a half-open connection, a peer that hangs. */
   stall(): void;
-  /** Reads this slowly from the side that connected. */
-  trickle(bytesPerSecond: number): void;
+  /** Reads this slowly from the side that connected, or from the other one. */
+  trickle(bytesPerSecond: number, from?: Side): void;
   /** Hands everything on so much later, in both directions. */
   delay(ms: number): void;
   /** Ends all connections with RST. */
@@ -24,19 +27,23 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
+const TICK_MS = 100;
+
 type Mode = 'pass' | 'swallow' | 'stall' | 'trickle' | 'delay';
 
 /** Listens on a free port and connects on to the target; the mode holds for all connections, now and later. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   let mode: Mode = 'pass';
-  let rate = 0;
+  let slow: { side: Side; bytesPerTick: number } = { side: 'near', bytesPerTick: 0 };
   let delayMs = 0;
-  const pairs = new Set<{ near: net.Socket; far: net.Socket }>();
-  const apply = ({ near, far }: { near: net.Socket; far: net.Socket }) => {
-    for (const socket of [near, far]) socket[mode === 'stall' || (mode === 'trickle' && socket === near) ? 'pause' : 'resume']();
+  /** `due`: how many bytes may be read now, in trickle; at 1 byte/s a tick brings a tenth of one. */
+  const pairs = new Set<Record<Side, net.Socket> & { due: number }>();
+  const apply = (pair: Record<Side, net.Socket>) => {
+    for (const side of ['near', 'far'] as const) pair[side][mode === 'stall' || (mode === 'trickle' && side === slow.side) ? 'pause' : 'resume']();
   };
   const turn = (next: Mode) => {
     mode = next;
+    for (const pair of pairs) pair.due = 0;
     for (const pair of pairs) apply(pair);
   };
   // Timers of one length fire in their order. A shorter one, after the mode has changed, must not overtake what is still underway.
@@ -51,15 +58,19 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   };
   const dripping = setInterval(() => {
     if (mode !== 'trickle') return;
-    // A paused socket's own buffer fills and then the kernel's: what is read here is all that makes room.
-    for (const { near } of pairs) {
-      near.read(Math.min(Math.max(1, Math.round(rate / 10)), near.readableLength || 1)); // it comes as 'data', too, and is handed on there
+    const { side, bytesPerTick } = slow;
+    for (const pair of pairs) {
+      pair.due = Math.min(pair.due, Math.max(1, bytesPerTick)) + bytesPerTick; // what was not used is not saved up
+      const count = Math.min(Math.floor(pair.due), pair[side].readableLength);
+      pair.due -= count;
+      // A paused socket's own buffer fills and then the kernel's: what is read here is all that makes room. It comes as 'data', too, and is handed on there.
+      pair[side].read(count);
     }
-  }, 100);
+  }, TICK_MS);
 
   const listener = net.createServer((near) => {
     const far = net.connect(target.port, target.host);
-    const pair = { near, far };
+    const pair = { near, far, due: 0 };
     pairs.add(pair);
     proxy.connections += 1;
     const over = () => {
@@ -85,8 +96,8 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     pass: () => turn('pass'),
     swallow: () => turn('swallow'),
     stall: () => turn('stall'),
-    trickle: (bytesPerSecond) => {
-      rate = bytesPerSecond;
+    trickle: (bytesPerSecond, from = 'near') => {
+      slow = { side: from, bytesPerTick: (bytesPerSecond * TICK_MS) / 1000 };
       turn('trickle');
     },
     delay: (ms) => {
