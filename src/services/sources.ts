@@ -1,20 +1,23 @@
 // An owner address whose own PEP feed becomes posts of the account: what alice publishes in Movim or Libervia to her own address appears here, too.
-import { createHash } from 'node:crypto';
 import type { Account } from '../domain/account.js';
 import { DomainError } from '../domain/errors.js';
+import type { Guid } from '../domain/guid.js';
 import type { NewJob } from '../domain/job.js';
 import type { Post } from '../domain/post.js';
 import type { Db } from '../store/database.js';
-import { findPostByOnce } from '../store/posts.js';
+import { findPostByOnce, listPostsByOnce } from '../store/posts.js';
 import { addJobs } from '../store/jobs.js';
 import { deleteSource, findSource, saveSource, sourcesOf } from '../store/sources.js';
 import type { Context } from './context.js';
 import { ownerAddressesOf } from './owner-addresses.js';
 import { deletePost, editPost, publishPost } from './publish.js';
 
-/** What makes the subscriptions on the wire agree with what was switched. */
+/** What makes the subscription to the feed agree with what was switched, and finds out what was missed of it. */
+export const followSourceJob = (actorId: number, jid: string) => ({ kind: 'follow-source', payload: { actorId, jid }, queue: 'xmpp', lane: `source:${jid}` }) as const;
+
+/** The same for presence, by which it is heard, too. */
 const followSourceJobs = (actorId: number, jid: string): NewJob[] => [
-  { kind: 'follow-source', payload: { actorId, jid }, queue: 'xmpp', lane: `source:${jid}` },
+  followSourceJob(actorId, jid),
   { kind: 'reconcile-presence', payload: { actorId, otherId: actorId }, queue: 'xmpp', lane: `presence:${actorId}:${actorId}` },
 ];
 
@@ -39,10 +42,18 @@ export async function setSource(ctx: Context, account: Account, jid: string, on:
 }
 
 /** An item of a source is one post, by the token that also keeps forms from being sent twice; forms' tokens never begin like this. */
-const onceOf = (jid: string, itemId: string): string => `source:${createHash('sha256').update(`${jid}\0${itemId}`).digest('base64url')}`;
+const tokensOf = (jid: string): string => `source:${jid} `;
+const onceOf = (jid: string, itemId: string): string => tokensOf(jid) + itemId;
 
 /** The post that an item has become; tombstones too. */
 export const findMirrored = (db: Db, actorId: number, jid: string, itemId: string): Promise<Post | null> => findPostByOnce(db, actorId, onceOf(jid, itemId));
+
+/** The items of a source whose posts stand here and are newer than this one, newest first. */
+export async function listMirroredSince(db: Db, actorId: number, jid: string, newerThan: Guid, limit: number): Promise<{ itemId: string; changedAt: number }[]> {
+  const prefix = tokensOf(jid);
+  const posts = await listPostsByOnce(db, actorId, { prefix, newerThan, limit });
+  return posts.map(({ once, changedAt }) => ({ itemId: once.slice(prefix.length), changedAt }));
+}
 
 /**
  * Makes the post of an item agree with it. What was deleted here does not come back.

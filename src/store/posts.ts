@@ -79,6 +79,16 @@ export const findPostForDelivery = (db: Db, guid: Guid): Promise<Post | null> =>
 export const findPostByOnce = (db: Db, authorId: number, once: string): Promise<Post | null> =>
   selectOne(db, `select ${COLUMNS} from posts p where p.author_id = ? and p.once = ?`, [authorId, once]);
 
+/** The author's posts that stand, of those whose tokens begin like this, newest first; `changedAt` is when they were last edited, or made. */
+export async function listPostsByOnce(db: Db, authorId: number, { prefix, newerThan, limit }: { prefix: string; newerThan: Guid; limit: number }): Promise<{ once: string; changedAt: number }[]> {
+  const rows = await db.query<{ once: string; changed_at: number }>(
+    `select p.once, coalesce(p.edited_at, p.created_at) as changed_at from posts p
+     where p.author_id = ? and p.guid > ? and p.deleted_at is null and substr(p.once, 1, ${[...prefix].length}) = ? order by p.guid desc limit ?`,
+    [authorId, newerThan, prefix, limit],
+  );
+  return rows.map(({ once, changed_at }) => ({ once, changedAt: Number(changed_at) }));
+}
+
 const findVisible = (db: Db, viewer: Viewer, guid: Guid, state: string): Promise<Post | null> =>
   selectOne(db, `${WITH_VIEWER} select ${COLUMNS} from posts p where p.guid = ? and p.deleted_at ${state} and ${visibleSql('p', VIEWER)}`, [
     viewerParam(viewer),

@@ -1,4 +1,5 @@
 import type { Guid } from '../domain/guid.js';
+import type { JobKind } from '../domain/job.js';
 import type { Db, Tx } from './database.js';
 import { marks, table } from './rows.js';
 import {
@@ -164,8 +165,9 @@ export async function listUnfed(db: Db, limit: number): Promise<{ actorId: numbe
   return rows.map((row) => ({ actorId: row.actor_id, otherId: row.other_id }));
 }
 
-/** Does a job of this lane of the queue `xmpp` wait already? */
-export const isInLane = async (db: Db, lane: string): Promise<boolean> => (await db.query("select 1 from jobs where queue = 'xmpp' and ordering_key = ? limit 1", [lane])).length > 0;
+/** Does a job (of this kind) of this lane of the queue `xmpp` wait already? */
+export const isInLane = async (db: Db, lane: string, kind: JobKind | '' = ''): Promise<boolean> =>
+  (await db.query("select 1 from jobs where queue = 'xmpp' and ordering_key = ? and (kind = ? or ? = '') limit 1", [lane, kind, kind])).length > 0;
 
 // ── what was asked of other servers ──
 

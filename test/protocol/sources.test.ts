@@ -1,14 +1,14 @@
 // "Write from one's own XMPP client's own PEP": an owner address' feed becomes posts here, on real servers.
 import { setSource } from '../../src/services/sources.js';
-import { actorOf, homeStream, listPostsBy } from '../../src/services/stream.js';
+import { actorOf, listPostsBy } from '../../src/services/stream.js';
 import { MICROBLOG, pubsub } from '../support/follow.js';
 import { SERVERS } from '../support/servers/index.js';
 import { openScene } from '../support/xmpp-scene.js';
 
 const entry = (title: string, more = '') => `<entry xmlns='http://www.w3.org/2005/Atom'><title>${title}</title><updated>${new Date().toISOString()}</updated>${more}</entry>`;
-const OPEN = `<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>open</value></field><field var='pubsub#persist_items'><value>true</value></field></x></publish-options>`;
-
 const field = (name: string, value: string) => `<field var='pubsub#${name}'><value>${value}</value></field>`;
+const open = (more = '') => `<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>open</value></field><field var='pubsub#persist_items'><value>true</value></field>${more}</x></publish-options>`;
+
 const CONFIGURATION = `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#node_config</value></field>${field('access_model', 'open')}${field('persist_items', '1')}${field('max_items', '100')}${field('presence_based_delivery', '0')}</x>`;
 
 describe.each(SERVERS)('on %s', (name) => {
@@ -35,7 +35,7 @@ describe.each(SERVERS)('on %s', (name) => {
       }
     };
     // The node is there, and open, before anybody subscribes.
-    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='before'>${entry('Before', '<published>2020-01-01T00:00:00Z</published>')}</item></publish>${OPEN}`));
+    await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='before'>${entry('Before', '<published>2020-01-01T00:00:00Z</published>')}</item></publish>${open(name === 'prosody' ? field('max_items', '100') : '')}`));
     // ejabberd keeps one item, takes max_items from its owner's configuration alone, and tells of retractions only subscribers whose presence does not count.
     if (name === 'ejabberd') await owner.request(pubsub('set', me, `<configure node='${MICROBLOG}'>${CONFIGURATION}</configure>`, '#owner'));
     await setSource(ctx, account, me, true);
@@ -50,10 +50,19 @@ describe.each(SERVERS)('on %s', (name) => {
     await owner.request(pubsub('set', me, `<retract node='${MICROBLOG}' notify='true'><item id='one-item'/></retract>`));
     await become([]);
 
+    // Of this one nobody tells us: it is found when the feed is looked at.
+    for (const id of ['kept', 'gone']) await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='${id}'>${entry(id)}</item></publish>`));
+    await become(['gone', 'kept']);
+    await setSource(ctx, account, me, false);
+    await scene.app.idle();
+    await owner.request(pubsub('set', me, `<retract node='${MICROBLOG}' notify='true'><item id='gone'/></retract>`));
+    await setSource(ctx, account, me, true);
+    await become(['kept']);
+
     await setSource(ctx, account, me, false);
     await scene.app.idle();
     await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='later'>${entry('After')}</item></publish>`));
     await scene.quiet(owner, account.jid);
-    expect(await homeStream(ctx, account, { limit: 5 })).toEqual([]);
+    expect(await texts()).toEqual(['kept']);
   });
 });

@@ -30,6 +30,13 @@ export interface Page {
   older: { before: string } | { after: string } | null;
 }
 
+/** As many items as are asked for at once, and the fewest that are fetched when following starts. */
+export const PAGE = 20;
+/** How far back a page after the other is asked for: what was missed in a long absence beyond that stays there. */
+export const MAX_PAGES = 10;
+/** The most that is asked for in one answer, where there are no pages: it must not be larger than servers let pass. */
+const MOST_AT_ONCE = 8 * PAGE;
+
 /** Everything goes through one gate: however much there is to ask, little is asked at once. */
 export class Asking {
   constructor(
@@ -89,6 +96,23 @@ export class Asking {
     const answer = result.getChild('pubsub', NS.PUBSUB);
     const items = decodeItems(answer?.getChild('items') ?? xml('items')).filter(({ isRetracted }) => !isRetracted);
     return pageOf(items, answer?.getChild('set', NS.RSM), older);
+  }
+
+  /**
+   * The newest items of a node, page by page backwards, as long as somebody wants more.
+   * COMPAT Prosody 0.12: it knows no pages. The same again then, and more of it.
+   * @throws Refused, Unreachable
+   */
+  async *pages(ownJid: string, address: NodeAddress): AsyncGenerator<InboundItem[]> {
+    let older: Page['older'] = null;
+    for (let pages = 1, max = PAGE; pages <= MAX_PAGES; pages++) {
+      const page: Page = await this.items(ownJid, address, max, older);
+      yield page.items;
+      if (page.items.length === 0) return;
+      if (page.older) older = page.older;
+      else if (older === null && page.items.length >= max && max < MOST_AT_ONCE) max *= 2;
+      else return;
+    }
   }
 
   /** Those of the items that are there. @throws Refused, Unreachable */

@@ -7,6 +7,7 @@ import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
 import type { NodeAddress } from '../../services/receive.js';
 import { applyEvent, chatAddressesOf } from '../../services/relationships.js';
+import { followSourceJob } from '../../services/sources.js';
 import { findActor, findActors, findLocalActor } from '../../store/actors.js';
 import type { Tx } from '../../store/database.js';
 import { addJobs } from '../../store/jobs.js';
@@ -15,18 +16,12 @@ import { findRelationship } from '../../store/relationships.js';
 import { legsOf } from '../../store/xmpp.js';
 import { componentJidOf } from '../addresses.js';
 import type { Access } from './access.js';
-import { type Asking, type Page, Refused, Unreachable } from './asking.js';
+import { type Asking, MAX_PAGES, PAGE, Refused, Unreachable } from './asking.js';
 import type { InboundEvent, InboundItem } from './event.js';
 import type { Intake } from './intake.js';
 
 type Pair = JobPayloads['fetch-feed'];
 
-/** As many posts as are asked for at once, and the fewest that are fetched when following starts. */
-export const PAGE = 20;
-/** How far back a page after the other is asked for while all in it is new: what was missed in a long absence beyond that stays there. */
-const MAX_PAGES = 10;
-/** The most that is asked for in one answer, where there are no pages: it must not be larger than servers let pass. */
-const MOST_AT_ONCE = 8 * PAGE;
 /** How many posts of a node are compared with what its service still has. */
 const COMPARED = PAGE * MAX_PAGES;
 /** Feeds that are read from the database at a time, after a reconnect. */
@@ -83,6 +78,13 @@ export class Following {
     if (inMs === 0 || !(await isInLane(tx, laneOf(pair)))) await addJobs(tx, [job]);
   }
 
+  /** The same for a feed that is followed, a source of its owner's posts (services/sources.ts) too: what was missed of that one has its own job. */
+  async #againLater(tx: Tx, feed: FollowedFeed, inMs: number): Promise<void> {
+    if (!isOwn(feed)) return this.#later(tx, { actorId: feed.actorId, otherId: feed.personId }, inMs);
+    const job = followSourceJob(feed.actorId, feed.service);
+    if (!(await isInLane(tx, job.lane, job.kind))) await addJobs(tx, [job]);
+  }
+
   /**
    * The job `fetch-feed`: subscribes or unsubscribes, and catches up.
    * @throws DeliveryError so that it runs again, when the server cannot be reached now
@@ -118,9 +120,10 @@ export class Following {
 
   /**
    * An own feed of hers that is a source (services/sources.ts): subscribed like anybody's.
+   * @param look finds out what was missed of it
    * @throws DeliveryError
    */
-  async followSource(actor: Actor, service: string): Promise<void> {
+  async followSource(actor: Actor, service: string, look: () => Promise<void>): Promise<void> {
     const address = { service, node: NS.MICROBLOG };
     try {
       let feed = await findFeed(this.ctx.store, actor.id, address);
@@ -130,7 +133,7 @@ export class Following {
         await this.ctx.store.transaction((tx) => saveFeed(tx, begun));
       }
       const standing = await this.#subscribe(actor, feed);
-      if (standing) await this.catchUp(actor, standing);
+      if (standing) await this.catchUp(actor, standing, look);
     } catch (error) {
       throw asDeliveryError(error, this.parts.isOnline());
     }
@@ -196,7 +199,7 @@ export class Following {
     const state = { subscribed: 'subscribed', pending: 'asked', unconfigured: 'asked', none: 'refused' }[subscription.state] as FollowedFeed['state'] | undefined;
     if (!state || state === feed.state) return;
     const next = await this.#settle(actor.id, feed, state, subscription.subid);
-    if (next?.state === 'subscribed') await this.ctx.store.transaction((tx) => this.#later(tx, { actorId: actor.id, otherId: feed.personId }, 0));
+    if (next?.state === 'subscribed') await this.ctx.store.transaction((tx) => this.#againLater(tx, feed, 0));
   }
 
   // ── catching up ──
@@ -274,15 +277,15 @@ export class Following {
   }
 
   async #rejoinOne(actor: Actor | undefined, feed: FollowedFeed, connection: number): Promise<void> {
-    const pair = { actorId: feed.actorId, otherId: feed.personId };
     try {
       if (!actor || !(await findLocalActor(this.ctx.store, actor.username))) return; // suspended or closed
+      if (isOwn(feed)) return await this.ctx.store.transaction((tx) => this.#againLater(tx, feed, 0));
       const standing = feed.state === 'asked' ? await this.#subscribe(actor, feed) : feed;
       if (standing && !this.#same.has(keyOf(feed))) await this.catchUp(actor, standing);
     } catch (error) {
       if (!(error instanceof Unreachable)) this.ctx.log.error({ err: error }, 'could not catch up with a feed');
       if (connection !== this.#connection) return; // everything is asked again
-      await this.ctx.store.transaction((tx) => this.#later(tx, pair, AGAIN_MS)).catch((err) => this.ctx.log.warn({ err }, 'a feed is not caught up with'));
+      await this.ctx.store.transaction((tx) => this.#againLater(tx, feed, AGAIN_MS)).catch((err) => this.ctx.log.warn({ err }, 'a feed is not caught up with'));
     }
   }
 
@@ -291,10 +294,10 @@ export class Following {
    * That the service shows nothing to her is no failure.
    * @throws Unreachable
    */
-  async catchUp(actor: Actor, feed: FollowedFeed): Promise<void> {
+  async catchUp(actor: Actor, feed: FollowedFeed, look = () => this.fetchPosts(actor, feed, { isFirst: feed.caughtUpAt === null })): Promise<void> {
     const { ctx } = this;
     try {
-      await this.fetchPosts(actor, feed, { isFirst: feed.caughtUpAt === null });
+      await look();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       ctx.log.debug({ service: feed.service, condition: error.condition }, 'a feed does not show its posts');
@@ -319,17 +322,11 @@ export class Following {
     const address = { service, node };
     const had = await compareOrigins(this.ctx.store, address, actor.id, COMPARED);
     const seen: InboundItem[] = [];
-    let older: Page['older'] = null;
-    for (let pages = 1, max = PAGE; ; pages++) {
-      const page: Page = await asking.items(this.#jidOf(actor), address, max, older);
+    for await (const items of asking.pages(this.#jidOf(actor), address)) {
       if ((await access.ask(address)) === undefined) throw new Unreachable('nobody says who may read it');
-      await this.#push(actor, address, page.items.filter(({ payload }) => payload !== null));
-      seen.push(...page.items);
-      if (isFirst || pages >= MAX_PAGES || page.items.length === 0 || (await this.#isKnown(actor, address, page.items, had))) break;
-      // COMPAT Prosody 0.12: it knows no pages. The same again then, and more of it.
-      if (page.older) older = page.older;
-      else if (older === null && page.items.length >= max && max < MOST_AT_ONCE) max *= 2;
-      else break;
+      await this.#push(actor, address, items.filter(({ payload }) => payload !== null));
+      seen.push(...items);
+      if (isFirst || (await this.#isKnown(actor, address, items, had))) break;
     }
     await this.#findRetracted(actor, address, new Set(seen.map(({ id }) => id)), had);
     const saysForWhom = ({ payload }: InboundItem) => payload?.getChild('acl-rule', NS.OSW) !== undefined;
@@ -394,6 +391,8 @@ export class Following {
   }
 }
 
+/** Of an account that follows a feed of its own: a source. */
+const isOwn = ({ actorId, personId }: FollowedFeed): boolean => actorId === personId;
 export const isMicroblog = ({ node }: { node: string }): boolean => node === NS.MICROBLOG;
 
 const keyOf = ({ service, node }: NodeAddress): string => `${service} ${node}`;

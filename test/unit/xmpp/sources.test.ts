@@ -1,9 +1,12 @@
 // An own feed elsewhere that becomes posts here, without a server: what is mirrored, and what never is.
 import type { Account } from '../../../src/domain/account.js';
+import { deletePost } from '../../../src/services/publish.js';
 import { setSource } from '../../../src/services/sources.js';
-import { findFeed } from '../../../src/store/received.js';
+import { findFeed, saveFeed } from '../../../src/store/received.js';
+import type { Store } from '../../../src/store/database.js';
 import { type Element, parseStanza, xml } from '../../../src/xml.js';
 import { makeRemote, relate } from '../../support/people.js';
+import { describeStores } from '../../support/store.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
 
 const MB = 'urn:xmpp:microblog:0';
@@ -48,6 +51,20 @@ async function publish(id: string, title: string, more = ''): Promise<void> {
   feed.items.set(id, entry(title, more));
   await stage.receive(about(`<item id='${id}'>${feed.items.get(id)}</item>`));
 }
+/** The same, and nobody tells us. */
+function publishUnheard(id: string, title: string): void {
+  stage.ctx.pass(1_000);
+  feed.items.delete(id);
+  feed.items.set(id, entry(title));
+}
+/** We were away, and are back. */
+async function reconnect(): Promise<void> {
+  stage.ctx.pass(60_000);
+  stage.inbound.online();
+  while ((await stage.ctx.store.query("select 1 from jobs where kind = 'follow-source'")).length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await stage.runJobs();
+  stage.inbound.offline();
+}
 async function retract(id: string): Promise<void> {
   feed.items.delete(id);
   await stage.receive(about(`<retract id='${id}'/>`));
@@ -57,14 +74,15 @@ const mirrored = async () =>
   (await stage.ctx.store.query<{ markdown: string; audience: string }>('select markdown, audience from posts where author_id = ? and deleted_at is null order by guid', [alice.actorId])).map(({ markdown, audience }) => `${audience}: ${markdown}`);
 const mirror = (itemId: string) => stage.handlers['mirror-item']({ kind: 'mirror-item', payload: { actorId: alice.actorId, jid: ME, itemId } } as never);
 
-beforeEach(async () => {
-  stage = await openStage();
+async function open(store?: Store): Promise<void> {
+  stage = await openStage({}, store);
   Object.assign(feed, { items: new Map(), access: 'open', refusal: '' });
   stage.answer(answer);
   alice = await stage.account('alice');
   await setSource(stage.ctx, alice, ME, true);
   await stage.runJobs();
-});
+}
+beforeEach(() => open());
 afterEach(() => stage.close());
 
 test('what she publishes, edits and retracts there is published, edited and deleted here', async () => {
@@ -139,6 +157,71 @@ test.each([
   await publish('a', 'not again', more());
   await publish('b', 'a new one');
   expect(await mirrored()).toEqual(['public: a new one']);
+});
+
+describe('what happened while we were away is found', () => {
+  test('each new post once and in its order, edits too, however often we come back', async () => {
+    await publish('a', 'one');
+    const titles = Array.from({ length: 30 }, (_, n) => `missed ${n}`);
+    for (const title of titles) publishUnheard(title, title);
+    publishUnheard('a', 'better');
+    await reconnect();
+    const all = ['public: better', ...titles.map((title) => `public: ${title}`)];
+    expect(await mirrored()).toEqual(all);
+    await reconnect();
+    await publish('missed 3', 'missed 3');
+    expect(await mirrored()).toEqual(all);
+  });
+
+  describeStores((makeStore) => {
+    test('a retraction, of the newest one too', async () => {
+      await stage.close();
+      await open(await makeStore());
+      for (const id of ['a', 'b', 'c', 'd']) await publish(id, id);
+      feed.items.delete('b');
+      feed.items.delete('d');
+      await reconnect();
+      expect(await mirrored()).toEqual(['public: a', 'public: c']);
+    });
+  });
+
+  test('what newer ones have pushed out of a feed that keeps few stays', async () => {
+    for (const id of ['a', 'b', 'c']) await publish(id, id);
+    for (const id of ['a', 'b']) feed.items.delete(id);
+    await reconnect();
+    feed.items.clear();
+    publishUnheard('a', 'an edit that pushes out all others');
+    await reconnect();
+    await reconnect();
+    feed.items.clear();
+    await reconnect();
+    expect(await mirrored()).toEqual(['public: an edit that pushes out all others', 'public: b', 'public: c']);
+  });
+
+  test('and nothing that was there before, or was deleted here', async () => {
+    await setSource(stage.ctx, alice, ME, false);
+    publishUnheard('old', 'from before');
+    stage.ctx.pass(1_000);
+    await setSource(stage.ctx, alice, ME, true);
+    await stage.runJobs();
+    await publish('a', 'one');
+    const [post] = await stage.ctx.store.query<{ guid: string }>('select guid from posts');
+    await deletePost(stage.ctx, alice, post!.guid);
+    await reconnect();
+    expect(await mirrored()).toEqual([]);
+  });
+
+  test('of a source that somebody else here follows, too', async () => {
+    const carol = await stage.account('carol');
+    const remote = await makeRemote(stage.ctx.store, ME);
+    await relate(stage.ctx.store, carol.actorId, remote.id, { following: 'on', addedAt: 1 });
+    await stage.ctx.store.transaction((tx) => saveFeed(tx, { actorId: carol.actorId, service: ME, node: MB, personId: remote.id, state: 'subscribed', subid: null, caughtUpAt: 1 }));
+    publishUnheard('a', 'one');
+    await reconnect();
+    while ((await stage.ctx.store.query('select 1 from posts')).length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(await stage.ctx.store.query('select markdown from posts order by author_id')).toEqual([{ markdown: 'one' }, { markdown: 'one' }]);
+    expect(await mirrored()).toEqual(['public: one']);
+  });
 });
 
 test('the subscription stands as long as the source does', async () => {
