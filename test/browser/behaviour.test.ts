@@ -1,10 +1,16 @@
 import type { Page } from 'playwright-core';
 import type { Account } from '../../src/domain/account.js';
+import { commentOn } from '../../src/services/comments.js';
 import { publishPost } from '../../src/services/publish.js';
 import { changeProfile } from '../../src/services/profiles.js';
 import { addContact } from '../../src/services/relationships.js';
+import { findActor } from '../../src/store/actors.js';
+import { type Element, parseStanza, xml } from '../../src/xml.js';
 import { type BrowserSite, DESK, listen, startBrowserSite } from '../support/browser-site.js';
+import { relate } from '../support/people.js';
+import { remotePerson } from '../support/remote.js';
 import type { Site } from '../support/web.js';
+import { openStage } from '../support/xmpp-stage.js';
 
 let visited: BrowserSite;
 let site: Site;
@@ -113,9 +119,8 @@ test('a copy button copies, a show button shows', async () => {
   });
 });
 
-test('nothing that people write runs, even in a browser that ignores our policy', async () => {
-  const mallory = await site.account('mallory');
-  const payloads = [
+describe('nothing that people write runs, even in a browser that ignores our policy', () => {
+  const PAYLOADS = [
     '<script>alert(1)</script>',
     '<img src=x onerror=alert(1)>',
     '<svg onload=alert(1)>',
@@ -129,30 +134,127 @@ test('nothing that people write runs, even in a browser that ignores our policy'
     '[x]: javascript:alert(1)\n\n[x]',
     '"autofocus onfocus=alert(1) x="',
   ];
-  await changeProfile(site.ctx, mallory, { displayName: '<script>alert(1)</script>', summary: payloads.join('\n').slice(0, 500) });
-  const posts = [];
-  for (const text of payloads) posts.push(await publishPost(site.ctx, mallory, { text }));
-  const context = await visited.browser.newContext({ bypassCSP: true });
-  try {
-    const page = await context.newPage();
-    const dialogs: string[] = [];
-    page.on('dialog', (dialog) => {
-      dialogs.push(dialog.message());
-      void dialog.dismiss();
-    });
-    for (const path of ['/u/mallory', ...posts.map((post) => `/posts/${post.guid}`)]) {
-      await page.goto(origin + path);
-      for (const link of await page.locator('.prose a').all()) {
-        expect(await link.getAttribute('href')).toMatch(/^https?:/);
+  const SCRIPT = PAYLOADS[0]!;
+
+  /** Opens the pages, of which each must show what it is opened for, and looks for what ran, or would when it is clicked. */
+  async function nothingRunsOn(pages: { path: string; shows: string }[], reader?: string): Promise<void> {
+    const state = reader === undefined ? null : await visited.logIn(reader, DESK);
+    const context = await visited.browser.newContext({ bypassCSP: true, ...(state ? { storageState: await state.context.storageState() } : {}) });
+    await state?.context.close();
+    try {
+      const page = await context.newPage();
+      const dialogs: string[] = [];
+      page.on('dialog', (dialog) => {
+        dialogs.push(dialog.message());
+        void dialog.dismiss();
+      });
+      for (const { path, shows } of pages) {
+        await page.goto(origin + path);
+        expect({ path, shows: await page.locator(shows).count() }).not.toEqual({ path, shows: 0 });
+        const faults = await page.evaluate(() =>
+          [...document.querySelectorAll('*')].flatMap((element) =>
+            [...element.attributes]
+              .filter(({ name, value }) => /^on/i.test(name) || name === 'srcdoc' || (['href', 'src', 'action', 'formaction', 'xlink:href'].includes(name) && !['http:', 'https:', 'xmpp:', 'mailto:'].includes(new URL(value, location.href).protocol)))
+              .map(({ name, value }) => `${element.tagName} ${name}=${value}`),
+          ),
+        );
+        expect({ path, faults }).toEqual({ path, faults: [] });
       }
+      expect(dialogs).toEqual([]);
+      // The trap works: what this page itself says is heard.
+      await page.evaluate(() => alert('heard'));
+      expect(dialogs).toEqual(['heard']);
+    } finally {
+      await context.close();
     }
-    expect(dialogs).toEqual([]);
-    // The trap works: what this page itself says is heard.
-    await page.evaluate(() => alert('heard'));
-    expect(dialogs).toEqual(['heard']);
-  } finally {
-    await context.close();
   }
+
+  test('of people here: posts, names, texts about themselves, comments', async () => {
+    const mallory = await site.account('mallory');
+    await changeProfile(site.ctx, mallory, { displayName: SCRIPT, summary: PAYLOADS.join('\n').slice(0, 500) });
+    const posts = [];
+    for (const text of PAYLOADS) posts.push(await publishPost(site.ctx, mallory, { text: `${text}\n\n#hostile` }));
+    for (const text of PAYLOADS) await commentOn(site.ctx, (await findActor(site.ctx.store, mallory.actorId))!, posts[0]!.guid, { text });
+    await nothingRunsOn([
+      { path: '/u/mallory', shows: 'article.post' },
+      { path: '/tags/hostile', shows: 'article.post' },
+      { path: `/tags/${encodeURIComponent(SCRIPT)}`, shows: 'h1' },
+      { path: `/posts/${posts[0]!.guid}`, shows: `.comment >> nth=${PAYLOADS.length - 1}` },
+      ...posts.map(({ guid }) => ({ path: `/posts/${guid}`, shows: 'article.post' })),
+    ]);
+  });
+
+  test('of people elsewhere: entries as text, HTML and XHTML, their names and texts, comments and likes', async () => {
+    const victim = await site.account('victim-of-entries');
+    const own = await publishPost(site.ctx, victim, { text: 'mine' });
+    const EVE = 'eve@evil.test';
+    const eve = await remotePerson(site.ctx, EVE);
+    await relate(site.ctx.store, victim.actorId, eve.id, { following: 'on', addedAt: 1 });
+    // The same database, behind stanzas as they come from a server.
+    const stage = await openStage({ DX_DOMAIN: site.ctx.config.domain }, site.ctx.store);
+    stage.answer(() => parseStanza("<iq type='result'><pubsub xmlns='http://jabber.org/protocol/pubsub'/></iq>"));
+    const address = `victim-of-entries@${site.ctx.config.domain}`;
+    const MICROBLOG = 'urn:xmpp:microblog:0';
+    const tell = (node: string, id: string, payload: Element) =>
+      stage.receive(
+        xml('message', { type: 'headline', from: EVE, to: address }, xml('event', { xmlns: 'http://jabber.org/protocol/pubsub#event' }, xml('items', { node }, xml('item', { id }, payload)))),
+      );
+    const around = '" onmouseover="alert(1)';
+    const entry = (title: string, ...more: Element[]) =>
+      xml(
+        'entry',
+        { xmlns: 'http://www.w3.org/2005/Atom', 'xml:lang': around },
+        xml('title', null, title),
+        ...more,
+        xml('id', null, 'javascript:alert(1)'),
+        xml('author', null, xml('name', null, SCRIPT), xml('uri', null, 'javascript:alert(1)')),
+        ...['hostile-entry', SCRIPT, around].map((term) => xml('category', { term })),
+        ...['alternate', 'related', 'enclosure', 'replies'].map((rel) => xml('link', { rel, type: 'text/html', title: SCRIPT, href: 'javascript:alert(1)' })),
+      );
+    const content = (type: string, inside: string | Element) => xml('content', { type }, inside);
+    const XHTML = [
+      "<script>alert(1)</script><p>after</p>",
+      "<img src='x' onerror='alert(1)' alt='picture'/>",
+      "<p onclick='alert(1)' onmouseover='alert(1)'>hover</p>",
+      "<a href='javascript:alert(1)'>here</a>",
+      "<a href='java&#9;script:alert(1)'>here</a>",
+      "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'><script>alert(1)</script></svg><p>after</p>",
+      "<iframe srcdoc='&lt;script&gt;alert(1)&lt;/script&gt;'/><p>after</p>",
+      "<p>&lt;script&gt;alert(1)&lt;/script&gt; [x](javascript:alert(1))</p>",
+      "<math xmlns='http://www.w3.org/1998/Math/MathML'><mtext><img src='x' onerror='alert(1)'/></mtext></math><p>after</p>",
+    ];
+    const entries = [
+      ...PAYLOADS.map((text) => entry(text)),
+      ...PAYLOADS.map((text, at) => entry(`HTML ${at}`, content('html', `${text}<p>after</p>`))),
+      ...XHTML.map((inside, at) => entry(`XHTML ${at}`, content('xhtml', parseStanza(`<div xmlns='http://www.w3.org/1999/xhtml'>${inside}</div>`)))),
+    ];
+    for (const [at, one] of entries.entries()) await tell(MICROBLOG, `e${at}`, one);
+    await tell('http://jabber.org/protocol/nick', 'current', xml('nick', { xmlns: 'http://jabber.org/protocol/nick' }, PAYLOADS[1]!));
+    const text = (name: string, value: string) => xml(name, null, xml('text', null, value));
+    await tell('urn:xmpp:vcard4', 'current', xml('vcard', { xmlns: 'urn:ietf:params:xml:ns:vcard-4.0' }, text('fn', SCRIPT), text('note', PAYLOADS.join('\n'))));
+    const publish = (id: string, payload: Element) =>
+      stage.receive(
+        xml('iq', { type: 'set', id, from: `${EVE}/x`, to: address }, xml('pubsub', { xmlns: 'http://jabber.org/protocol/pubsub' }, xml('publish', { node: `${MICROBLOG}:comments/${own.guid}` }, xml('item', { id }, payload)))),
+      );
+    for (const [at, title] of [...PAYLOADS, '♥'].entries()) await publish(`c${at}`, entry(title));
+    const posts = await site.ctx.store.query<{ guid: string }>('select guid from posts where author_id = ?', [eve.id]);
+    expect(posts).toHaveLength(entries.length);
+    expect((await findActor(site.ctx.store, eve.id))!.profile).toMatchObject({ displayName: PAYLOADS[1], summary: expect.stringContaining(SCRIPT) });
+    await stage.close();
+    await nothingRunsOn(
+      [
+        { path: '/', shows: 'article.post' },
+        { path: `/people/${EVE}`, shows: 'article.post' },
+        { path: `/people/${EVE}?ask=block`, shows: '#ask' },
+        { path: '/tags/hostile-entry', shows: 'article.post' },
+        { path: '/contacts', shows: `a[href="/people/${EVE}"]` },
+        { path: '/notifications', shows: `a[href="/people/${EVE}"]` },
+        { path: `/posts/${own.guid}`, shows: `.comment >> nth=${PAYLOADS.length - 1}` },
+        ...posts.map(({ guid }) => ({ path: `/posts/${guid}`, shows: 'article.post' })),
+      ],
+      'victim-of-entries',
+    );
+  });
 });
 
 test("another site's form changes nothing, and our pages stand in nobody's frame", async () => {
