@@ -1,9 +1,12 @@
 // Reshares: posts without a text of their own that show their root as it stands. Only what is public is shown on.
 import type { Account } from '../domain/account.js';
+import type { Actor } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type Guid, newGuid } from '../domain/guid.js';
 import type { Post } from '../domain/post.js';
+import type { Viewer } from '../store/access.js';
 import { findOwnPost, findReshare, insertPost } from '../store/posts.js';
+import { countResharers, listResharers } from '../store/reactions.js';
 import { countReach } from '../store/reach.js';
 import type { Context } from './context.js';
 import { findDestinations } from './deliveries.js';
@@ -64,4 +67,11 @@ export async function unresharePost(ctx: Context, account: Account, postGuid: Gu
     await endPost(ctx, tx, post);
     await recordPost(ctx, tx, 'delete', post, destinations);
   });
+}
+
+/** Who has reshared the post, of those whom the viewer may see, latest first. @throws DomainError not-found, gone */
+export async function resharersOf(ctx: Context, viewer: Viewer, postGuid: Guid, limit: number): Promise<{ actors: Actor[]; count: number }> {
+  const post = await requireThread(ctx.store, viewer, postGuid);
+  const [actors, count] = await Promise.all([listResharers(ctx.store, viewer, post.guid, limit), countResharers(ctx.store, viewer, post.guid)]);
+  return { actors, count };
 }

@@ -54,3 +54,16 @@ export async function listLikers(db: Db, viewer: Viewer, postGuid: Guid, limit: 
 export async function countLikers(db: Db, viewer: Viewer, postGuid: Guid): Promise<number> {
   return (await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n ${UNDER_VISIBLE}`, [viewerParam(viewer), postGuid]))[0]!.n;
 }
+
+const RESHARES_VISIBLE = `from posts p join posts r on r.reshare_of = p.guid join actors a on a.id = r.author_id
+  where p.guid = ? and p.deleted_at is null and ${visibleSql('p', VIEWER)} and r.deleted_at is null and ${visibleSql('r', VIEWER)}`;
+
+/** Whose reshares of a post the viewer may see, the latest first. */
+export async function listResharers(db: Db, viewer: Viewer, postGuid: Guid, limit: number): Promise<Actor[]> {
+  const rows = await db.query(`${WITH_VIEWER} select ${actorColumns('a')} ${RESHARES_VISIBLE} order by r.guid desc limit ?`, [viewerParam(viewer), postGuid, limit]);
+  return rows.map(toActor);
+}
+
+export async function countResharers(db: Db, viewer: Viewer, postGuid: Guid): Promise<number> {
+  return (await db.query<{ n: number }>(`${WITH_VIEWER} select count(*) as n ${RESHARES_VISIBLE}`, [viewerParam(viewer), postGuid]))[0]!.n;
+}

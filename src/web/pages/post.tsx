@@ -9,12 +9,14 @@ import { Comments, type CommentsPart } from '../views/Comments.js';
 import { ConfirmDelete } from '../views/ConfirmDelete.js';
 import { Avatar, Back, FaultSummary, Icon, Notice, pageOf, PostForm, startingBreak } from '../views/parts.js';
 import { AudienceMark, PostCard } from '../views/PostCard.js';
+import { Who } from '../views/Relation.js';
 
 interface PostProps {
   view: PostView;
   /** Of a reshare, those of its root; null when that is not there. */
   comments: CommentsPart | null;
   likers: { actors: Actor[]; count: number };
+  resharers: { actors: Actor[]; count: number };
   /** For its author. */
   audience: ThenAndNow | null;
   /** For its author: some of the servers where it has not arrived. */
@@ -22,7 +24,7 @@ interface PostProps {
   notice?: string | undefined;
 }
 
-export function PostPage({ view, comments, likers, audience, late, notice }: PostProps) {
+export function PostPage({ view, comments, likers, resharers, audience, late, notice }: PostProps) {
   const { t, account } = useVisit();
   const { post, author } = view;
   const name = nameOf(author);
@@ -42,6 +44,7 @@ export function PostPage({ view, comments, likers, audience, late, notice }: Pos
         <>
           <WhoCanSee view={view} audience={audience} />
           {likers.count > 0 && <Likers {...likers} />}
+          {resharers.count > 0 && <Resharers {...resharers} />}
         </>
       }
     >
@@ -91,6 +94,23 @@ const Likers = ({ actors, count }: PostProps['likers']) => {
     <section aria-labelledby="s-like">
       <h2 id="s-like">{t.post.likedBy(count)}</h2>
       <Faces actors={actors} />
+      {count > actors.length && <p class="small quiet">{t.post.likedByMore(count - actors.length)}</p>}
+    </section>
+  );
+};
+
+const Resharers = ({ actors, count }: PostProps['resharers']) => {
+  const { t } = useVisit();
+  return (
+    <section aria-labelledby="s-re">
+      <h2 id="s-re">{t.post.resharedBy}</h2>
+      <ul class="people">
+        {actors.map((actor) => (
+          <li key={actor.id}>
+            <Who entry={{ other: actor }} />
+          </li>
+        ))}
+      </ul>
       {count > actors.length && <p class="small quiet">{t.post.likedByMore(count - actors.length)}</p>}
     </section>
   );

@@ -11,7 +11,7 @@ import { listLate } from '../../services/own-deliveries.js';
 import { deletePost, editPost } from '../../services/publish.js';
 import { likePost, likersOf, unlikePost } from '../../services/reactions.js';
 import { wantComments } from '../../services/remote-threads.js';
-import { resharePost, unresharePost } from '../../services/reshares.js';
+import { resharePost, resharersOf, unresharePost } from '../../services/reshares.js';
 import { type PostView, readPost } from '../../services/stream.js';
 import { ACTIVITY_TYPES, postAsAtom, postAsNote, sendActivityJson, sendAtom } from '../documents.js';
 import { actForm, editForm, type Faults, submit } from '../forms.js';
@@ -28,6 +28,9 @@ export const COMMENTS_SIZE = 50;
 const LATE = 3;
 /** Faces beside the post. */
 const FACES = 12;
+/** Who shared it, by name beside the post. */
+const NAMED = 5;
+const NOBODY = { actors: [], count: 0 };
 
 /** One post: read in each of its forms, changed, deleted, liked, reshared. */
 export function postRoutes(ctx: Context): express.Router {
@@ -116,13 +119,14 @@ export async function sendPost(ctx: Context, res: Response, view: PostView, more
   const thread = view.post.reshareOf === null ? view : view.root;
   const guid = thread?.post.guid;
   const isLate = view.delivery !== null && view.delivery.arrived < view.delivery.total;
-  const [comments, likers, audience, late] = await Promise.all([
+  const [comments, likers, resharers, audience, late] = await Promise.all([
     guid === undefined ? null : commentsPart(ctx, viewer, guid, more.bounds ?? {}, more.faults),
-    guid === undefined ? { actors: [], count: 0 } : likersOf(ctx, viewer, guid, FACES),
+    guid === undefined ? NOBODY : likersOf(ctx, viewer, guid, FACES),
+    guid === undefined ? NOBODY : resharersOf(ctx, viewer, guid, NAMED),
     visit.account ? describeReach(ctx, visit.account, view.post, FACES) : null,
     visit.account && isLate ? listLate(ctx, visit.account, view.post.guid, LATE) : [],
   ]);
-  sendPage(res, <PostPage view={view} comments={comments} likers={likers} audience={audience} late={late} notice={more.notice} />, { status: more.faults?.status ?? 200 });
+  sendPage(res, <PostPage view={view} comments={comments} likers={likers} resharers={resharers} audience={audience} late={late} notice={more.notice} />, { status: more.faults?.status ?? 200 });
 }
 
 async function commentsPart(ctx: Context, viewer: ReturnType<typeof viewerOf>, guid: Guid, { older, newer }: { older?: Guid; newer?: Guid }, faults?: Faults): Promise<CommentsPart> {

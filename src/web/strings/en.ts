@@ -251,6 +251,7 @@ export const en = {
     block: (name: string) => `Block ${name}`,
     toPerson: (name: string) => `See ${name}’s page`,
     likedBy: (count: number) => (count === 1 ? '1 person likes this' : `${count} people like this`),
+    resharedBy: 'Reshared by',
     likedByMore: (count: number) => `and ${count} more`,
     whoThenPublic: (count: number, isReshare: boolean) => `When you ${isReshare ? 'shared' : 'posted'} it, ${count === 0 ? 'nobody followed you yet' : `${people(count)} followed you`}.`,
     whoThen: (count: number, aspects: string[]) => `When you posted it, ${count === 0 ? 'nobody but you' : people(count)} could see it.${aspects.length > 0 ? ` It was for ${aspects.join(', ')}.` : ''}`,

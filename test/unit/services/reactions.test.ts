@@ -5,7 +5,7 @@ import { commentOn, deleteComment, listComments } from '../../../src/services/co
 import { deletePost, editPost, publishPost } from '../../../src/services/publish.js';
 import { likePost, likersOf, receiveLike, receiveUnlike, unlikePost, whatIsItem } from '../../../src/services/reactions.js';
 import { blockPerson, mutePerson } from '../../../src/services/relationships.js';
-import { resharePost, unresharePost } from '../../../src/services/reshares.js';
+import { resharePost, resharersOf, unresharePost } from '../../../src/services/reshares.js';
 import { activityStream, homeStream, listPostsBy, type PostView, readPost, tagStream } from '../../../src/services/stream.js';
 import type { Store } from '../../../src/store/database.js';
 import { insertOrigins } from '../../../src/store/received.js';
@@ -134,6 +134,11 @@ describeStores((makeStore) => {
       expect(two.guid).toBe(one.guid);
       expect(await resharePost(ctx, carol.account, one.guid)).toMatchObject({ reshareOf: root.guid });
       expect((await see(null, root.guid)).counts.reshares).toBe(2);
+      const sharers = async (viewer: Person, guid = root.guid) => (await resharersOf(ctx, as(viewer.actor), guid, 1)).actors.map(({ username }) => username).concat(String((await resharersOf(ctx, as(viewer.actor), guid, 1)).count));
+      expect([await sharers(alice), await sharers(alice, one.guid)]).toEqual([['carol', '2'], ['carol', '2']]);
+      const enemy = await makeAccount(store, 'enemy3');
+      await blockPerson(ctx, carol.account, enemy.actor.id);
+      expect(await sharers(enemy)).toEqual(['bob', '1']);
       await unresharePost(ctx, bob.account, root.guid);
       await expect(unresharePost(ctx, bob.account, root.guid)).rejects.toMatchObject({ code: 'not-found' });
       await expect(see(null, one.guid)).rejects.toMatchObject({ code: 'gone' });

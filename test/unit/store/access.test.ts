@@ -9,7 +9,7 @@ import { newGuid } from '../../../src/domain/guid.js';
 import { countVisibleComments, findVisibleComment, findVisibleCommentOfItem, insertComment, listVisibleComments } from '../../../src/store/comments.js';
 import { listShown } from '../../../src/store/notifications.js';
 import { countVisiblePosts, findDeletedPost, findVisiblePost, findVisiblePosts, listHomePosts, listTagged, listVisiblePosts, updatePost } from '../../../src/store/posts.js';
-import { countLikers, insertLike, listLikers } from '../../../src/store/reactions.js';
+import { countLikers, countResharers, insertLike, listLikers, listResharers } from '../../../src/store/reactions.js';
 import { setTags } from '../../../src/store/tags.js';
 import { activityStream, readPost } from '../../../src/services/stream.js';
 import { testContext, type TestContext } from '../../support/context.js';
@@ -176,6 +176,8 @@ describeStores((makeStore) => {
     'one item of the comments': (viewer) => where(async (to) => (await findVisibleCommentOfItem(store, viewer, posts[to], comments[to])) !== null),
     likers: (viewer) => where(async (to) => (await listLikers(store, viewer, posts[to], 50)).length > 0),
     'count of likers': (viewer) => where(async (to) => (await countLikers(store, viewer, posts[to])) > 0),
+    resharers: (viewer) => where(async (to) => (await listResharers(store, viewer, posts[to], 50)).length === 1),
+    'count of resharers': (viewer) => where(async (to) => (await countResharers(store, viewer, posts[to])) === 1),
     'root of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).root !== null),
     'counts of a reshare': (viewer) => where(async (to) => (await readPost(ctx, viewer, reshares[to])).counts.comments > 0),
     notifications: async (viewer) => (viewer === 'anonymous' ? PATHS.find!(viewer) : seen((await listShown(store, viewer.actorId, { limit: 50 })).map(({ postGuid }) => postGuid!))),
