@@ -37,6 +37,12 @@ export async function listAspectViews(ctx: Context, account: Account): Promise<A
   return found.map(({ id, name }) => ({ id, name, members: counts.get(id) ?? 0 })).sort((a, b) => a.name.localeCompare(b.name));
 }
 
+/** @throws DomainError not-found */
+export async function findAspectView(ctx: Context, account: Account, id: number): Promise<AspectView> {
+  const { name } = await requireAspect(ctx.store, account.actorId, id);
+  return { id, name, members: (await countMembers(ctx.store, account.actorId)).get(id) ?? 0 };
+}
+
 /** @throws DomainError not-found: also when it is someone else's */
 export async function requireAspect(db: Db, ownerId: number, id: number): Promise<Aspect> {
   const aspect = await findAspect(db, ownerId, id);

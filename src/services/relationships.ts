@@ -3,16 +3,18 @@ import { type Actor, handleOf, isDomain } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type FollowingState, nextRelationship, type Relationship, type RelationshipEvent } from '../domain/relationship.js';
 import { findAccount, findAccountByActor, updateAccount } from '../store/accounts.js';
-import { aspectsByMember, aspectsOfMember, lockAspects, removeAspectMember } from '../store/aspects.js';
+import { aspectsOfMember, aspectsOfMembers, lockAspects, removeAspectMember } from '../store/aspects.js';
 import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
 import type { Db, Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
 import { markReadBy, removeNotificationsBetween } from '../store/notifications.js';
-import { findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
+import { CIRCLES, type Circle, countRelationships, findRelationship, listRelationships, saveRelationship } from '../store/relationships.js';
 import { findSubscriptions, legsOf } from '../store/xmpp.js';
 import { ALWAYS, joinAspects, requireAspect, requireAspects } from './aspects.js';
 import type { Context } from './context.js';
 import { notify } from './notifications.js';
+
+export { CIRCLES, type Circle };
 
 /** One person on the contacts page. `id` is the ID of `/contacts/ID/…`, `address` what one would write to follow them. */
 export interface Entry {
@@ -152,24 +154,36 @@ export function parseAddress(text: string, publicUrl: string, ownDomain: string)
   return { username: match[1]!, domain: match[2]! };
 }
 
-/** Everything that the contacts page shows: who asks, who was added, who follows, who was refused, who is blocked or hidden. */
-export async function contactsPage(ctx: Context, account: Account): Promise<{ requests: Entry[]; contacts: Entry[]; followers: Entry[]; refused: Entry[]; blocked: Entry[]; muted: Entry[] }> {
-  const [rows, aspects] = await Promise.all([listRelationships(ctx.store, account.actorId), aspectsByMember(ctx.store, account.actorId)]);
-  const entries = rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: aspects.get(other.id) ?? [] }));
-  return {
-    requests: entries.filter((entry) => entry.relationship.follower === 'asked'),
-    contacts: entries.filter((entry) => entry.relationship.addedAt !== null),
-    followers: entries.filter((entry) => entry.relationship.follower === 'on'),
-    refused: entries.filter((entry) => entry.relationship.follower === 'refused'),
-    blocked: entries.filter((entry) => entry.relationship.blockedAt !== null),
-    muted: entries.filter((entry) => entry.relationship.mutedAt !== null),
-  };
+/** People on one page. */
+const PAGE_SIZE = 50;
+
+/**
+ * A page of the people of a circle: those who follow or ask, the latest first; all others by handle.
+ * @param page.outside none of those who are in this aspect
+ * @param page.after where the page before ended
+ * @returns next: where this one ends, when there are more
+ */
+export async function pageOfPeople(
+  ctx: Context,
+  account: Account,
+  circle: Circle,
+  { limit = PAGE_SIZE, ...page }: { outside?: number; after?: number | undefined; limit?: number } = {},
+): Promise<{ people: Entry[]; next: number | null }> {
+  const rows = await listRelationships(ctx.store, account.actorId, circle, { ...page, limit: limit + 1 });
+  const shown = rows.slice(0, limit);
+  const aspects = await aspectsOfMembers(ctx.store, account.actorId, shown.map(({ other }) => other.id));
+  const people = shown.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: aspects.get(other.id) ?? [] }));
+  return { people, next: rows.length > limit ? people.at(-1)!.id : null };
 }
 
-/** Those who wait for an answer. */
-export async function listRequests(ctx: Context, account: Account): Promise<Entry[]> {
-  const rows = await listRelationships(ctx.store, account.actorId, { asked: true });
-  return rows.map(({ relationship, other }) => ({ id: other.id, relationship, other, address: handleOf(other), aspectIds: [] }));
+/** How many people there are in each circle that is no aspect. */
+export const countPeople = async (ctx: Context, account: Account): Promise<Record<Exclude<Circle, number>, number>> =>
+  Object.fromEntries(await Promise.all(CIRCLES.map(async (circle) => [circle, await countRelationships(ctx.store, account.actorId, circle)] as const))) as Record<Exclude<Circle, number>, number>;
+
+/** The first who wait for an answer, and how many they are. */
+export async function firstRequests(ctx: Context, account: Account, limit: number): Promise<{ people: Entry[]; count: number }> {
+  const { people, next } = await pageOfPeople(ctx, account, 'requests', { limit });
+  return { people, count: next === null ? people.length : await countRelationships(ctx.store, account.actorId, 'requests') };
 }
 
 export interface Adding {
@@ -197,13 +211,15 @@ export async function addContact(ctx: Context, account: Account, address: string
 /**
  * Puts someone into one aspect; who is no contact yet is added.
  * @param more.older they may see the aspect's older posts, too; of posts for all contacts nothing is said
+ * @param more.onlyContacts who is no contact is refused: an address that was typed wrongly is somebody else's
  * @throws DomainError not-found (the aspect), invalid | not-found (field address), conflict (blocked)
  */
-export async function putIntoAspect(ctx: Context, account: Account, aspectId: number, address: string, { older = false } = {}): Promise<Actor> {
+export async function putIntoAspect(ctx: Context, account: Account, aspectId: number, address: string, { older = false, onlyContacts = false } = {}): Promise<Actor> {
   return ctx.store.transaction(async (tx) => {
     await lockAspects(tx, account.actorId);
     await requireAspect(tx, account.actorId, aspectId);
     const other = await findOrNotePerson(ctx, tx, address);
+    if (onlyContacts && (await findRelationship(tx, account.actorId, other.id)).addedAt === null) throw new DomainError('invalid', 'Nobody among your contacts has this address.', 'address');
     await applyEvent(ctx, tx, account.actorId, other.id, 'add');
     await joinAspects(tx, other.id, [aspectId], older ? ALWAYS : ctx.now());
     return other;
@@ -275,17 +291,21 @@ export const mutePerson = (ctx: Context, account: Account, otherId: number) => a
 /** @throws DomainError not-found */
 export const unmutePerson = (ctx: Context, account: Account, otherId: number) => act(ctx, account, otherId, 'unmute');
 
+/** So many are let in at once: each is a dozen statements, and nobody else writes meanwhile. */
+const LET_IN = 100;
+
 /** Switches "ask me first". Off: those who wait are let in, because nobody would answer them any more. */
 export async function setAskFirst(ctx: Context, account: Account, on: boolean): Promise<void> {
-  await ctx.store.transaction(async (tx) => {
-    const current = await findAccount(tx, account.id);
-    if (!current || current.askFirst === on) return;
-    await updateAccount(tx, account.id, { askFirst: on });
-    if (on) return;
-    for (const { relationship } of await listRelationships(tx, account.actorId)) {
-      if (relationship.follower === 'asked') await applyEvent(ctx, tx, account.actorId, relationship.otherId, 'accept');
-    }
-  });
+  const change = (tx: Tx) => updateAccount(tx, account.id, { askFirst: on });
+  if (on) return ctx.store.transaction(change);
+  for (let waiting = LET_IN; waiting === LET_IN; ) {
+    waiting = await ctx.store.transaction(async (tx) => {
+      await change(tx);
+      const requests = await listRelationships(tx, account.actorId, 'requests', { limit: LET_IN });
+      for (const { relationship } of requests) await applyEvent(ctx, tx, account.actorId, relationship.otherId, 'accept');
+      return requests.length;
+    });
+  }
 }
 
 /** The chat addresses (bare JIDs) of a person, the social address of a local one included. */

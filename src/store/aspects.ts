@@ -48,17 +48,6 @@ export async function leaveAspects(tx: Tx, ownerId: number, actorId: number): Pr
   await tx.query('delete from aspect_members where actor_id = ? and aspect_id in (select id from aspects where owner_id = ?)', [actorId, ownerId]);
 }
 
-/** The owner's aspects that each person is in, by person. */
-export async function aspectsByMember(db: Db, ownerId: number): Promise<Map<number, number[]>> {
-  const rows = await db.query<{ actor_id: number; aspect_id: number }>(
-    'select m.actor_id, m.aspect_id from aspect_members m join aspects a on a.id = m.aspect_id where a.owner_id = ?',
-    [ownerId],
-  );
-  const found = new Map<number, number[]>();
-  for (const { actor_id, aspect_id } of rows) found.set(actor_id, [...(found.get(actor_id) ?? []), aspect_id]);
-  return found;
-}
-
 /** The owner's aspects that this person is in. */
 export const aspectsOfMember = async (db: Db, ownerId: number, actorId: number): Promise<number[]> =>
   (

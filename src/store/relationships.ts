@@ -27,20 +27,55 @@ export async function saveRelationship(tx: Tx, relationship: Relationship): Prom
   else await relationships.upsert(tx, relationship, ['actorId', 'otherId']);
 }
 
-/** The actor's relationships, by the handle of the other. @param of.asked only with those who wait for an answer */
-export async function listRelationships(db: Db, actorId: number, of: { asked?: true } = {}): Promise<{ relationship: Relationship; other: Actor }[]> {
+/** Each has its index. */
+const IS = {
+  contacts: 'r.added_at is not null',
+  requests: "r.follower = 'asked'",
+  followers: "r.follower = 'on'",
+  refused: "r.follower = 'refused'",
+  blocked: 'r.blocked_at is not null',
+  muted: 'r.muted_at is not null',
+};
+/** Which of the people with whom something stands. A number: those contacts who are in this aspect. */
+export type Circle = keyof typeof IS | number;
+export const CIRCLES = Object.keys(IS) as (keyof typeof IS)[];
+const IN_ASPECT = 'exists (select 1 from aspect_members m where m.aspect_id = ? and m.actor_id = r.other_id)';
+
+/**
+ * A page of the actor's relationships. Whom the actor chose is listed by handle. Those who chose the actor can be any number, so they come in the
+ * order of an index: who became known here last is first.
+ * @param page.outside none of those who are in this aspect
+ * @param page.after the other of the last one of the page before
+ */
+export async function listRelationships(
+  db: Db,
+  actorId: number,
+  circle: Circle,
+  { outside, after, limit }: { outside?: number | undefined; after?: number | undefined; limit: number },
+): Promise<{ relationship: Relationship; other: Actor }[]> {
+  const isNewestFirst = circle === 'requests' || circle === 'followers' || circle === 'refused';
+  const order = isNewestFirst ? 'r.other_id desc' : 'a.username, a.domain, a.id';
+  const beyond = isNewestFirst ? 'r.other_id < ?' : '(a.username, a.domain, a.id) > (select l.username, l.domain, l.id from actors l where l.id = ?)';
+  const conditions: [string, number | undefined][] = [
+    ['r.actor_id = ?', actorId],
+    [IN_ASPECT, typeof circle === 'number' ? circle : undefined],
+    [`not ${IN_ASPECT}`, outside],
+    [beyond, after],
+  ];
+  const given = conditions.filter(([, value]) => value !== undefined);
   const rows = await db.query(
     `select ${actorColumns('a')}, ${relationships.columns('r')} from relationships r join actors a on a.id = r.other_id
-     where r.actor_id = ? ${of.asked ? "and r.follower = 'asked'" : ''} order by a.username, a.domain`,
-    [actorId],
+     where ${given.map(([sql]) => sql).join(' and ')} and ${IS[typeof circle === 'number' ? 'contacts' : circle]} order by ${order} limit ?`,
+    [...given.map(([, value]) => value), limit],
   );
   return rows.map((row) => ({ relationship: relationships.read(row), other: toActor(row) }));
 }
 
-async function count(db: Db, actorId: number, condition: string): Promise<number> {
-  const rows = await db.query<{ n: number }>(`select count(*) as n from relationships where actor_id = ? and ${condition}`, [actorId]);
+/** How many there are in a circle that is no aspect. */
+export async function countRelationships(db: Db, actorId: number, circle: keyof typeof IS): Promise<number> {
+  const rows = await db.query<{ n: number }>(`select count(*) as n from relationships r where r.actor_id = ? and ${IS[circle]}`, [actorId]);
   return rows[0]!.n;
 }
 
-export const countContacts = (db: Db, actorId: number): Promise<number> => count(db, actorId, 'added_at is not null');
-export const countFollowers = (db: Db, actorId: number): Promise<number> => count(db, actorId, "follower = 'on'");
+export const countContacts = (db: Db, actorId: number): Promise<number> => countRelationships(db, actorId, 'contacts');
+export const countFollowers = (db: Db, actorId: number): Promise<number> => countRelationships(db, actorId, 'followers');

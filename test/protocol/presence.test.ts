@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import type { Account } from '../../src/domain/account.js';
 import { removePicture, setPicture } from '../../src/services/media.js';
-import { acceptRequest, addContact, blockPerson, contactsPage, refuseRequest, removeContact, setAskFirst } from '../../src/services/relationships.js';
+import { acceptRequest, addContact, blockPerson, pageOfPeople, refuseRequest, removeContact, setAskFirst } from '../../src/services/relationships.js';
 import { noRelationship } from '../../src/domain/relationship.js';
 import { changeProfile } from '../../src/services/profiles.js';
 import { findActor, findActorByAddress } from '../../src/store/actors.js';
@@ -71,7 +71,7 @@ describe.each(SERVERS)('on %s', (name) => {
     expect(lines.every((line) => line.includes(post.guid))).toBe(true);
     await quiet(plain);
     expect(heard(plain, alice.jid)).toEqual([]);
-    expect((await contactsPage(app.ctx, alice)).followers.map(({ address }) => address).sort()).toEqual([romeo.bareJid, plain.bareJid].sort());
+    expect((await pageOfPeople(app.ctx, alice, 'followers')).people.map(({ address }) => address).sort()).toEqual([romeo.bareJid, plain.bareJid].sort());
   });
 
   test('both nodes go to who asks for both, and nothing twice to who has subscribed as well', async () => {
@@ -96,7 +96,7 @@ describe.each(SERVERS)('on %s', (name) => {
     await romeo.send(`<presence type='subscribe' to='${alice.jid}'/>`);
     await quiet(romeo);
     expect(romeo.unread.filter((stanza) => stanza.attrs.type === 'subscribe').map(String)).toEqual([]);
-    expect((await contactsPage(app.ctx, alice)).followers.map(({ address }) => address)).toEqual([romeo.bareJid]);
+    expect((await pageOfPeople(app.ctx, alice, 'followers')).people.map(({ address }) => address)).toEqual([romeo.bareJid]);
   });
 
   test('who stops following hears no more, and we stop watching him', async () => {
@@ -109,7 +109,7 @@ describe.each(SERVERS)('on %s', (name) => {
     await app.posts(alice, 'without romeo');
     await quiet(romeo);
     expect(heard(romeo, alice.jid)).toEqual([]);
-    expect((await contactsPage(app.ctx, alice)).followers).toEqual([]);
+    expect((await pageOfPeople(app.ctx, alice, 'followers')).people).toEqual([]);
   });
 
   test('where she is asked first, following waits for her word', async () => {
@@ -120,7 +120,7 @@ describe.each(SERVERS)('on %s', (name) => {
       await quiet(one);
       expect(one.hasReceived(`<presence type='subscribed' from='${alice.jid}'/>`)).toBe(false);
     }
-    const requests = (await contactsPage(app.ctx, alice)).requests;
+    const requests = (await pageOfPeople(app.ctx, alice, 'requests')).people;
     const idOf = (client: TestClient) => requests.find(({ address }) => address === client.bareJid)!.id;
     await acceptRequest(app.ctx, alice, idOf(romeo), { followBack: false });
     await romeo.receives(`<presence type='subscribed' from='${alice.jid}'/>`);
@@ -128,7 +128,7 @@ describe.each(SERVERS)('on %s', (name) => {
     await paris.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
     await paris.send(`<presence type='subscribe' to='${alice.jid}'/>`);
     await paris.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
-    expect((await contactsPage(app.ctx, alice)).requests).toEqual([]);
+    expect((await pageOfPeople(app.ctx, alice, 'requests')).people).toEqual([]);
   });
 
   test('an explicit subscription waits just so, and its subscriber is told when it stands', async () => {
@@ -137,7 +137,7 @@ describe.each(SERVERS)('on %s', (name) => {
     const pending = await subscribeTo(romeo, alice.jid);
     expect(pending.getChild('pubsub')!.getChild('subscription')!.attrs.subscription).toBe('pending');
     await app.posts(alice, 'too early for romeo');
-    const [request] = (await contactsPage(app.ctx, alice)).requests;
+    const [request] = (await pageOfPeople(app.ctx, alice, 'requests')).people;
     await quiet(romeo);
     expect(heard(romeo, alice.jid)).toEqual([]);
     await acceptRequest(app.ctx, alice, request!.id, { followBack: false });
@@ -156,7 +156,7 @@ describe.each(SERVERS)('on %s', (name) => {
     const info = await romeo.request(`<iq type='get' to='${alice.jid}/pep'><query xmlns='http://jabber.org/protocol/disco#info' node='${node}#${ver}'/></iq>`);
     expect(info.getChild('query')!.getChildren('feature').map(({ attrs }) => attrs.var)).toContain(`${MICROBLOG}+notify`);
     await app.idle();
-    expect((await contactsPage(app.ctx, alice)).contacts).toMatchObject([{ relationship: { following: 'on' } }]);
+    expect((await pageOfPeople(app.ctx, alice, 'contacts')).people).toMatchObject([{ relationship: { following: 'on' } }]);
     await removeContact(app.ctx, alice, id);
     await romeo.receives(`<presence type='unsubscribe' from='${alice.jid}'/>`);
   });
@@ -197,7 +197,7 @@ describe.each(SERVERS)('on %s', (name) => {
     await followByPresence(romeo, alice.jid);
     await subscribeTo(romeo, alice.jid);
     await quiet(romeo);
-    const [follower] = (await contactsPage(app.ctx, alice)).followers;
+    const [follower] = (await pageOfPeople(app.ctx, alice, 'followers')).people;
     await blockPerson(app.ctx, alice, follower!.id);
     await romeo.receives(`<presence type='unsubscribed' from='${alice.jid}'/>`);
     await romeo.receives(`<message from='${alice.jid}'><event xmlns='${EVENT}'><subscription subscription='none'/></event></message>`);
@@ -245,7 +245,7 @@ describe.each(SERVERS)('on %s', (name) => {
     await own.barrier(carol.jid);
     const post = await app.posts(carol, 'from the web', { to: 'contacts' });
     expect(told(await own.receives(isEvent(carol.jid), 'her own post'))).toEqual([`+${post.guid} from the web`]);
-    expect((await contactsPage(app.ctx, carol)).followers).toEqual([]);
+    expect((await pageOfPeople(app.ctx, carol, 'followers')).people).toEqual([]);
   });
 
   test('two people of one installation follow each other by their chat addresses', async () => {
@@ -254,7 +254,7 @@ describe.each(SERVERS)('on %s', (name) => {
     const client = await login({ ...account, features: FOLLOWER });
     await followByPresence(client, alice.jid);
     await app.idle();
-    expect((await contactsPage(app.ctx, alice)).followers).toMatchObject([{ id: dave.actorId }]);
+    expect((await pageOfPeople(app.ctx, alice, 'followers')).people).toMatchObject([{ id: dave.actorId }]);
     await client.barrier(alice.jid);
     const post = await app.posts(alice, 'for dave');
     expect(told(await client.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${post.guid} for dave`]);

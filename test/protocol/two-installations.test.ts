@@ -5,7 +5,7 @@ import { readPicture, removePicture, setPicture } from '../../src/services/media
 import { listNotifications } from '../../src/services/notifications.js';
 import { askAbout, lookUp, personView } from '../../src/services/people.js';
 import { changeProfile } from '../../src/services/profiles.js';
-import { acceptRequest, addContact, blockPerson, contactsPage, putIntoAspect, refuseRequest, setAskFirst } from '../../src/services/relationships.js';
+import { acceptRequest, addContact, blockPerson, pageOfPeople, putIntoAspect, refuseRequest, setAskFirst } from '../../src/services/relationships.js';
 import { findActorByAddress } from '../../src/store/actors.js';
 import { eventually } from '../support/eventually.js';
 import { type Member, openTwo, type Two } from '../support/two-installations.js';
@@ -58,7 +58,7 @@ test('who is asked first lets in or does not, and older public posts come with t
   await setAskFirst(two.there.ctx, bob, true);
   await two.there.posts(bob, 'from before');
   await addContact(two.here.ctx, alice, bob.jid);
-  const [request] = await eventually(two.there, async () => (await contactsPage(two.there.ctx, bob)).requests, (found) => found.length > 0);
+  const [request] = await eventually(two.there, async () => (await pageOfPeople(two.there.ctx, bob, 'requests')).people, (found) => found.length > 0);
   expect(await two.between(alice, bob)).toMatchObject({ following: 'asked' });
   await acceptRequest(two.there.ctx, bob, request!.id, { followBack: false });
   await eventually(two.here, async () => (await two.between(alice, bob)).following === 'on');
@@ -69,7 +69,7 @@ test('who accepts and follows back is a contact on both sides, and each is told'
   await setAskFirst(two.there.ctx, bob, true);
   await addContact(two.here.ctx, alice, bob.jid);
   await told(bob, `request by ${alice.username}`);
-  const [request] = (await contactsPage(two.there.ctx, bob)).requests;
+  const [request] = (await pageOfPeople(two.there.ctx, bob, 'requests')).people;
   await acceptRequest(two.there.ctx, bob, request!.id, { followBack: true });
   for (const [one, other] of [[alice, bob] as const, [bob, alice] as const])
     await eventually(two.homeOf(one), () => two.between(one, other), ({ following, follower, addedAt }) => following === 'on' && follower === 'on' && addedAt !== null);
@@ -127,14 +127,14 @@ test('another name, text and picture of hers are seen there, and that there is n
 test('a refusal ends the asking on both sides', async () => {
   await setAskFirst(two.there.ctx, bob, true);
   await addContact(two.here.ctx, alice, bob.jid);
-  const [request] = await eventually(two.there, async () => (await contactsPage(two.there.ctx, bob)).requests, (found) => found.length > 0);
+  const [request] = await eventually(two.there, async () => (await pageOfPeople(two.there.ctx, bob, 'requests')).people, (found) => found.length > 0);
   await refuseRequest(two.there.ctx, bob, request!.id);
   await eventually(two.here, async () => (await two.between(alice, bob)).following === 'none');
 });
 
 test('a block ends what stood, on both sides', async () => {
   await two.befriend(alice, bob);
-  const other = (await contactsPage(two.there.ctx, bob)).contacts[0]!;
+  const other = (await pageOfPeople(two.there.ctx, bob, 'contacts')).people[0]!;
   await blockPerson(two.there.ctx, bob, other.id);
   await eventually(two.here, async () => {
     const { following, follower } = await two.between(alice, bob);

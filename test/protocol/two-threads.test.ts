@@ -4,7 +4,7 @@ import type { Post } from '../../src/domain/post.js';
 import { commentOn, deleteComment, editComment, listComments } from '../../src/services/comments.js';
 import { listNotifications } from '../../src/services/notifications.js';
 import { likePost, likersOf, unlikePost } from '../../src/services/reactions.js';
-import { blockPerson, contactsPage } from '../../src/services/relationships.js';
+import { blockPerson, pageOfPeople } from '../../src/services/relationships.js';
 import { wantComments } from '../../src/services/remote-threads.js';
 import { resharePost, unresharePost } from '../../src/services/reshares.js';
 import { actorOf, type PostView } from '../../src/services/stream.js';
@@ -179,7 +179,7 @@ test('whom the author has blocked neither comments nor likes, though her server 
   await opens(alice);
   await say(alice, 'before');
   await reads(bob, `${alice.username}: before`);
-  await blockPerson(two.there.ctx, bob, (await contactsPage(two.there.ctx, bob)).contacts[0]!.id);
+  await blockPerson(two.there.ctx, bob, (await pageOfPeople(two.there.ctx, bob, 'contacts')).people[0]!.id);
   await eventually(two.here, async () => (await two.between(alice, bob)).following === 'none');
   await say(alice, 'after');
   await likePost(two.here.ctx, await me(alice), copy.post.guid);

@@ -19,8 +19,12 @@ export const RelationshipSchema = new EntitySchema<Relationship>({
   } satisfies Columns<Relationship>,
   indices: [
     { name: 'relationships_by_other', columns: ['otherId'] },
-    // Followers and contacts are counted in it: with each post that is made, too.
-    { name: 'relationships_by_state', columns: ['actorId', 'follower', 'addedAt'] },
+    // Others can make someone's followers and requests many: neither may be read to find the few that one chose oneself. Both,
+    // and contacts, are counted in these: with each post that is made, too.
+    { name: 'relationships_by_follower', columns: ['actorId', 'follower', 'otherId'] },
+    { name: 'relationships_contacts', columns: ['actorId', 'otherId'], where: 'added_at is not null' },
+    { name: 'relationships_followed', columns: ['actorId', 'otherId', 'mutedAt'], where: "following = 'on'" },
+    { name: 'relationships_muted', columns: ['actorId', 'otherId'], where: 'muted_at is not null' },
     // Few: the access check asks for all of them that the viewer has to do with.
     { name: 'relationships_blocked', columns: ['actorId', 'otherId'], where: 'blocked_at is not null' },
     { name: 'relationships_blocked_by', columns: ['otherId', 'actorId'], where: 'blocked_at is not null' },

@@ -2,13 +2,14 @@ import { nameOf } from '../../domain/actor.js';
 import { ASPECT_NAME_MAX } from '../../domain/aspect.js';
 import type { AspectView } from '../../services/aspects.js';
 import type { Entry } from '../../services/relationships.js';
-import { type Faults, faultOf } from '../forms.js';
+import type { Faults } from '../forms.js';
 import { AspectsForm, OlderChoice } from '../views/AspectChips.js';
 import { AppPage } from '../views/Layout.js';
 import { Back, FaultSummary, Field, Help, Icon, Notice, PostForm } from '../views/parts.js';
 import { SideText } from '../views/Side.js';
 import { useVisit } from '../visit.js';
 import { OlderAfter, Who } from '../views/Relation.js';
+import { First, More } from './contacts.js';
 
 const Side = () => {
   const { t } = useVisit();
@@ -77,19 +78,22 @@ export function AspectsPage({ aspects, notice, faults }: { aspects: AspectView[]
 export type AspectForm = 'name' | 'address';
 
 interface AspectProps {
-  aspect: { id: number; name: string };
+  aspect: AspectView;
+  /** A page of them, and where the next one begins, when there is one. */
   members: Entry[];
-  /** The contacts who are not in it. */
+  next: number | null;
+  /** This page does not begin with the first. */
+  after?: number | undefined;
+  /** Contacts who are not in it: the first ones. */
   others: Entry[];
   notice?: string;
   faults?: Faults;
 }
 
 /** One aspect: who is in it, its name, its end. */
-export function AspectPage({ aspect: { id, name }, members, others, notice, faults }: AspectProps) {
+export function AspectPage({ aspect: { id, name, members: count }, members, next, after, others, notice, faults }: AspectProps) {
   const { t } = useVisit();
   const path = `/aspects/${id}`;
-  const error = faultOf(faults, 'address');
   return (
     <AppPage title={name} faulty={!!faults} tab="contacts" side={<Side />}>
       <Back href="/aspects" words={t.aspects.title} />
@@ -102,14 +106,15 @@ export function AspectPage({ aspect: { id, name }, members, others, notice, faul
       </div>
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={faults} />
-      {members.length === 0 ? (
+      {after !== undefined && <First href={path} />}
+      {count === 0 ? (
         <div class="sheet empty">
           <h2>{t.aspects.nobody}</h2>
           <p>{t.aspects.nobodyText}</p>
         </div>
       ) : (
         <section class="sheet" aria-labelledby="members">
-          <h2 id="members">{t.aspects.members(members.length)}</h2>
+          <h2 id="members">{t.aspects.members(count)}</h2>
           <ul class="people">
             {members.map((entry) => (
               <li key={entry.id}>
@@ -125,27 +130,21 @@ export function AspectPage({ aspect: { id, name }, members, others, notice, faul
           </ul>
         </section>
       )}
+      <More path={path} next={next} />
       <section class="sheet" aria-labelledby="put">
         <h2 id="put">{t.aspects.put}</h2>
         {others.length > 0 ? (
           <PostForm action={`${path}/members`} class="inline-form">
-            <div class={error ? 'field field--bad' : 'field'}>
-              <label for="address">{t.aspects.who}</label>
-              {error && (
-                <p class="field__error" id="address-error">
-                  <Icon name="warning" />
-                  <span>{error}</span>
-                </p>
-              )}
-              <select id="address" name="address" aria-describedby={error ? 'address-error' : undefined}>
-                {others.map(({ id: person, other, address }) => (
-                  <option key={person} value={address}>
-                    {nameOf(other) === address ? address : `${nameOf(other)} (${address})`}
-                  </option>
-                ))}
-              </select>
-            </div>
+            <Field name="address" label={t.aspects.who} help={t.aspects.whoHelp} faults={faults} autocomplete="off" list="others" plain inline />
+            <datalist id="others">
+              {others.map(({ id: person, other, address }) => (
+                <option key={person} value={address}>
+                  {nameOf(other)}
+                </option>
+              ))}
+            </datalist>
             <button class="btn btn--main">{t.aspects.putButton}</button>
+            <Help of="address">{t.aspects.whoHelp}</Help>
             <OlderChoice words={t.aspects.older} help={t.aspects.olderHelp} />
           </PostForm>
         ) : (
@@ -173,7 +172,7 @@ export function AspectPage({ aspect: { id, name }, members, others, notice, faul
 }
 
 /** What is lost with it, before it is. `isDefault`: posts without a word of whom they are for were for it. */
-export function RemoveAspectPage({ aspect: { id, name }, members, posts, isDefault }: { aspect: { id: number; name: string }; members: number; posts: { all: number; alone: number }; isDefault: boolean }) {
+export function RemoveAspectPage({ aspect: { id, name, members }, posts, isDefault }: { aspect: AspectView; posts: { all: number; alone: number }; isDefault: boolean }) {
   const { t } = useVisit();
   return (
     <AppPage title={t.aspects.removeTitle(name)} tab="contacts">

@@ -1,45 +1,47 @@
 import { nameOf } from '../../domain/actor.js';
 import { isNotLet } from '../../domain/relationship.js';
 import type { AspectView } from '../../services/aspects.js';
-import type { Entry } from '../../services/relationships.js';
+import type { Circle, Entry } from '../../services/relationships.js';
 import type { Faults } from '../forms.js';
 import type { Member } from '../visit.js';
 import { useVisit } from '../visit.js';
 import { AppPage } from '../views/Layout.js';
-import { FaultSummary, Icon, Notice, PostForm } from '../views/parts.js';
+import { FaultSummary, Icon, Mark, Notice, PostForm } from '../views/parts.js';
 import { Action, AskAgain, RelationWords, RequestActs, Who } from '../views/Relation.js';
 import { LookUp, OwnAddress, SideText } from '../views/Side.js';
 
-/** Which people: a number is an aspect. */
-export type ContactsView = 'all' | 'followers' | 'refused' | 'blocked' | 'muted' | number;
-
 interface ContactsProps {
+  circle: Circle;
+  /** A page of it, and where the next one begins, when there is one. */
+  people: Entry[];
+  next: number | null;
+  /** This page does not begin with the first. */
+  after?: number | undefined;
+  counts: Record<Exclude<Circle, number>, number>;
+  /** The first who wait for an answer. */
   requests: Entry[];
-  contacts: Entry[];
-  followers: Entry[];
-  refused: Entry[];
-  blocked: Entry[];
-  muted: Entry[];
   aspects: AspectView[];
-  view: ContactsView;
   /** The aspect that is chosen in the form. */
   into?: { id: number } | undefined;
   notice?: string;
   faults?: Faults;
 }
 
-export function ContactsPage({ requests, contacts, followers, refused, blocked, muted, aspects, view, into, notice, faults }: ContactsProps) {
+const pathOf = (circle: Circle) => (typeof circle === 'number' ? `/contacts?aspect=${circle}` : circle === 'contacts' ? '/contacts' : `/contacts?only=${circle}`);
+
+export function ContactsPage({ circle, people, next, after, counts, requests, aspects, into, notice, faults }: ContactsProps) {
   const { t, account } = useVisit() as Member;
-  const inAspect = (id: number) => contacts.filter((entry) => entry.aspectIds.includes(id));
-  const shown = typeof view === 'number' ? inAspect(view) : { all: contacts, followers, refused, blocked, muted }[view];
+  const tab = (id: Exclude<Circle, number>, words: string, isSeldom = false) => (isSeldom && counts[id] === 0 && circle !== id ? [] : [{ id, words, count: counts[id] }]);
   const tabs = [
-    { id: 'all', href: '/contacts', words: t.contacts.all, count: contacts.length },
-    ...aspects.map(({ id, name, members }) => ({ id, href: `/contacts?aspect=${id}`, words: name, count: members })),
-    { id: 'followers', href: '/contacts?only=followers', words: t.contacts.followMe, count: followers.length },
-    ...(refused.length > 0 || view === 'refused' ? [{ id: 'refused', href: '/contacts?only=refused', words: t.contacts.refusedTab, count: refused.length }] : []),
-    ...(muted.length > 0 || view === 'muted' ? [{ id: 'muted', href: '/contacts?only=muted', words: t.contacts.mutedTab, count: muted.length }] : []),
-    { id: 'blocked', href: '/contacts?only=blocked', words: t.contacts.blockedTab, count: blocked.length },
+    ...tab('contacts', t.contacts.all),
+    ...aspects.map(({ id, name, members }) => ({ id, words: name, count: members })),
+    ...tab('followers', t.contacts.followMe),
+    ...tab('requests', t.contacts.requestsTab, true),
+    ...tab('refused', t.contacts.refusedTab, true),
+    ...tab('muted', t.contacts.mutedTab, true),
+    ...tab('blocked', t.contacts.blockedTab),
   ];
+  const isPaged = after !== undefined;
   return (
     <AppPage
       title={t.contacts.title}
@@ -63,17 +65,15 @@ export function ContactsPage({ requests, contacts, followers, refused, blocked, 
       </div>
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={faults} />
-      {requests.length > 0 && (
+      {requests.length > 0 && circle !== 'requests' && !isPaged && (
         <section class="sheet sheet--warm" aria-labelledby="req">
-          <h2 id="req">{t.contacts.requests(requests.length)}</h2>
-          <ul class="people">
-            {requests.map((entry) => (
-              <li key={entry.id}>
-                <Who entry={entry} />
-                <RequestActs id={entry.id} />
-              </li>
-            ))}
-          </ul>
+          <h2 id="req">{t.contacts.requests(counts.requests)}</h2>
+          <Requests requests={requests} />
+          {counts.requests > requests.length && (
+            <p>
+              <a href={pathOf('requests')}>{t.contacts.moreRequests(counts.requests - requests.length)}</a>
+            </p>
+          )}
         </section>
       )}
       <section class="sheet" aria-labelledby="add">
@@ -85,39 +85,84 @@ export function ContactsPage({ requests, contacts, followers, refused, blocked, 
           {t.contacts.yours}
         </h2>
         <nav class="filter" aria-label={t.contacts.show}>
-          {tabs.map(({ id, href, words, count }) => (
-            <a key={id} href={href} aria-current={id === view ? 'page' : undefined}>
+          {tabs.map(({ id, words, count }) => (
+            <a key={id} href={pathOf(id)} aria-current={id === circle ? 'page' : undefined}>
               {words} <small>{count}</small>
             </a>
           ))}
         </nav>
-        {shown.length === 0 ? (
-          <Empty view={view} />
-        ) : (
+        {isPaged && <First href={pathOf(circle)} />}
+        {people.length > 0 ? (
           <div class="sheet">
-            <ul class="people">
-              {shown.map((entry) => (
-                <Person key={entry.id} entry={entry} aspects={aspects} />
-              ))}
-            </ul>
+            {circle === 'requests' ? (
+              <Requests requests={people} next={pathOf('requests')} />
+            ) : (
+              <ul class="people">
+                {people.map((entry) => (
+                  <Person key={entry.id} entry={entry} aspects={aspects} />
+                ))}
+              </ul>
+            )}
           </div>
+        ) : isPaged ? (
+          <p class="older small">{t.stream.end}</p>
+        ) : (
+          <Empty circle={circle} />
         )}
+        <More path={pathOf(circle)} next={next} />
       </section>
       <AskFirst on={account.askFirst} next="/contacts" />
     </AppPage>
   );
 }
 
-const Empty = ({ view }: { view: ContactsView }) => {
+/** @param next where to go after an answer */
+const Requests = ({ requests, next }: { requests: Entry[]; next?: string }) => (
+  <ul class="people">
+    {requests.map((entry) => (
+      <li key={entry.id}>
+        <Who entry={entry} />
+        <RequestActs id={entry.id} next={next} />
+      </li>
+    ))}
+  </ul>
+);
+
+/** Back to where a list of people begins. */
+export const First = ({ href }: { href: string }) => (
+  <p class="older">
+    <a class="btn" href={href}>
+      <Icon name="up" />
+      {useVisit().t.contacts.first}
+    </a>
+  </p>
+);
+
+/** The next page of a list of people. */
+export const More = ({ path, next }: { path: string; next: number | null }) => {
+  const { t } = useVisit();
+  if (next === null) return null;
+  return (
+    <div class="older">
+      <Mark />
+      <a class="btn" href={`${path}${path.includes('?') ? '&' : '?'}after=${next}`} rel="next">
+        {t.contacts.next}
+      </a>
+    </div>
+  );
+};
+
+const Empty = ({ circle }: { circle: Circle }) => {
   const { t } = useVisit();
   const [heading, text] = {
-    all: [t.contacts.emptyAll, t.contacts.emptyAllText],
+    contacts: [t.contacts.emptyAll, t.contacts.emptyAllText],
+    requests: [t.contacts.emptyRequests, t.contacts.emptyRequestsText],
     followers: [t.contacts.emptyFollowers, t.contacts.emptyFollowersText],
     refused: [t.contacts.emptyRefused, t.contacts.emptyRefusedText],
     blocked: [t.contacts.emptyBlocked, t.contacts.emptyBlockedText],
     muted: [t.contacts.emptyMuted, t.contacts.emptyMutedText],
     aspect: [t.aspects.nobody, t.aspects.nobodyText],
-  }[typeof view === 'number' ? 'aspect' : view] as [string, string];
+  }[typeof circle === 'number' ? 'aspect' : circle] as [string, string];
   return (
     <div class="sheet empty">
       <h3>{heading}</h3>

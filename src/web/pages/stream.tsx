@@ -41,7 +41,8 @@ export interface StreamProps {
   olderThan: string | null;
   /** This page does not begin with the newest posts. */
   paged: boolean;
-  requests: Entry[];
+  /** The first who ask to follow, and how many they are. */
+  requests: { people: Entry[]; count: number };
   starting: { chat: boolean; people: boolean } | null;
   aspects: AspectView[];
   /** Only posts of the people in this aspect. */
@@ -62,7 +63,7 @@ export function StreamPage({ composer, posts, olderThan, paged, requests, starti
         <>
           {starting && <Starting {...starting} />}
           <FindSomeone />
-          {requests.length > 0 && <Requests requests={requests} />}
+          {requests.count > 0 && <Requests {...requests} />}
           <OwnAddress />
         </>
       }
@@ -124,13 +125,13 @@ export const Older = ({ href }: { href: string }) => (
   </div>
 );
 
-function Requests({ requests }: { requests: Entry[] }) {
+function Requests({ people, count }: StreamProps['requests']) {
   const { t } = useVisit();
   return (
     <section aria-labelledby="s-req">
       <h2 id="s-req">{t.stream.wants}</h2>
       <ul class="people">
-        {requests.slice(0, 3).map((entry) => (
+        {people.map((entry) => (
           <li key={entry.id}>
             <Who entry={entry} />
             <PostForm action={`/contacts/${entry.id}/accept`} class="people__acts">
@@ -144,9 +145,9 @@ function Requests({ requests }: { requests: Entry[] }) {
           </li>
         ))}
       </ul>
-      {requests.length > 3 && (
+      {count > people.length && (
         <p>
-          <a href="/contacts">{t.stream.allRequests(requests.length)}</a>
+          <a href="/contacts?only=requests">{t.stream.allRequests(count)}</a>
         </p>
       )}
     </section>

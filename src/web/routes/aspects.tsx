@@ -1,12 +1,15 @@
 import express, { type Response } from 'express';
-import { countPostsOf, createAspect, listAspectViews, removeAspect, renameAspect, requireAspect, takeOutOfAspect } from '../../services/aspects.js';
+import { countPostsOf, createAspect, findAspectView, listAspectViews, removeAspect, renameAspect, takeOutOfAspect } from '../../services/aspects.js';
 import type { Context } from '../../services/context.js';
-import { contactsPage, putIntoAspect } from '../../services/relationships.js';
+import { pageOfPeople, putIntoAspect } from '../../services/relationships.js';
 import { aspectForm, memberForm, submit } from '../forms.js';
 import { AspectPage, AspectsPage, RemoveAspectPage } from '../pages/aspects.js';
 import { sendPage } from '../render.js';
 import { memberOf, queryText } from '../visit.js';
-import { idOf } from './contacts.js';
+import { afterOf, idOf } from './contacts.js';
+
+/** So many contacts are offered as one types an address. */
+const OFFERED = 100;
 
 /** The named groups of one's contacts. */
 export function aspectRoutes(ctx: Context): express.Router {
@@ -33,15 +36,15 @@ export function aspectRoutes(ctx: Context): express.Router {
     res.redirect(303, path);
   });
 
-  const propsOf = async (res: Response, id: number) => {
+  const propsOf = async (res: Response, id: number, after?: number) => {
     const { account } = memberOf(res);
-    const aspect = await requireAspect(ctx.store, account.actorId, id);
-    const { contacts } = await contactsPage(ctx, account);
-    return { aspect, members: contacts.filter((entry) => entry.aspectIds.includes(id)), others: contacts.filter((entry) => !entry.aspectIds.includes(id)) };
+    const aspect = await findAspectView(ctx, account, id);
+    const [members, others] = await Promise.all([pageOfPeople(ctx, account, id, { after }), pageOfPeople(ctx, account, 'contacts', { outside: id, limit: OFFERED })]);
+    return { aspect, members: members.people, next: members.next, after, others: others.people };
   };
 
   router.get('/aspects/:id', async (req, res) => {
-    sendPage(res, <AspectPage {...await propsOf(res, idOf(req.params.id))} notice={notice(req, res)} />);
+    sendPage(res, <AspectPage {...await propsOf(res, idOf(req.params.id), afterOf(req))} notice={notice(req, res)} />);
   });
 
   router.post('/aspects/:id/rename', async (req, res) => {
@@ -55,7 +58,7 @@ export function aspectRoutes(ctx: Context): express.Router {
   router.post('/aspects/:id/members', async (req, res) => {
     const { account } = memberOf(res);
     const id = idOf(req.params.id);
-    const faults = await submit(req, memberForm, async ({ address, older }) => void (await putIntoAspect(ctx, account, id, address, { older })));
+    const faults = await submit(req, memberForm, async ({ address, older }) => void (await putIntoAspect(ctx, account, id, address, { older, onlyContacts: true })));
     if (faults) return sendPage(res, <AspectPage {...await propsOf(res, id)} faults={faults} />, { status: faults.status });
     res.redirect(303, `/aspects/${id}?done=put`);
   });
@@ -69,9 +72,9 @@ export function aspectRoutes(ctx: Context): express.Router {
   router.get('/aspects/:id/remove', async (req, res) => {
     const { account } = memberOf(res);
     const id = idOf(req.params.id);
-    const { aspect, members } = await propsOf(res, id);
+    const aspect = await findAspectView(ctx, account, id);
     const usual = account.defaultAudience;
-    sendPage(res, <RemoveAspectPage aspect={aspect} members={members.length} posts={await countPostsOf(ctx, account, id)} isDefault={usual.to === 'aspects' && usual.aspectIds.includes(id)} />);
+    sendPage(res, <RemoveAspectPage aspect={aspect} posts={await countPostsOf(ctx, account, id)} isDefault={usual.to === 'aspects' && usual.aspectIds.includes(id)} />);
   });
 
   router.post('/aspects/:id/remove', async (req, res) => {

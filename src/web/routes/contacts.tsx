@@ -11,9 +11,12 @@ import {
   addContact,
   blockPerson,
   changeAspectsOf,
-  contactsPage,
+  CIRCLES,
+  type Circle,
+  countPeople,
   findContact,
   mutePerson,
+  pageOfPeople,
   refuseRequest,
   removeContact,
   showOlder,
@@ -24,7 +27,7 @@ import { findActor } from '../../store/actors.js';
 import { findRelationship } from '../../store/relationships.js';
 import { actForm, addressForm, contactAspectsForm, type Faults, rowId, submit } from '../forms.js';
 import { ContactPage } from '../pages/aspects.js';
-import { ContactsPage, type ContactsView } from '../pages/contacts.js';
+import { ContactsPage } from '../pages/contacts.js';
 import { sendPage } from '../render.js';
 import { pageOf } from '../views/parts.js';
 import { localPath, memberOf, queryText, visitOf } from '../visit.js';
@@ -35,10 +38,10 @@ export function contactsRoutes(ctx: Context): express.Router {
 
   router.get('/contacts', async (req, res) => {
     const { account } = memberOf(res);
-    const lists = await contactLists(ctx, account);
-    const view = viewOf(req, lists.aspects);
-    const into = aspectNamed(queryText(req, 'into'), lists.aspects);
-    sendPage(res, <ContactsPage {...lists} view={view} into={into} notice={await relationNotice(ctx, req, res)} />);
+    const aspects = await listAspectViews(ctx, account);
+    const into = aspectNamed(queryText(req, 'into'), aspects);
+    const shown = await peopleShown(ctx, account, circleOf(req, aspects), afterOf(req));
+    sendPage(res, <ContactsPage {...shown} aspects={aspects} into={into} notice={await relationNotice(ctx, req, res)} />);
   });
 
   router.post('/contacts', async (req, res) => {
@@ -98,15 +101,21 @@ export function contactsRoutes(ctx: Context): express.Router {
   return router;
 }
 
-/** What the contacts page shows of everyone. */
-const contactLists = async (ctx: Context, account: Account) => {
-  const [lists, aspects] = await Promise.all([contactsPage(ctx, account), listAspectViews(ctx, account)]);
-  return { ...lists, aspects };
+/** Those who ask are shown above the others: so many of them. */
+const REQUESTS_MOST = 20;
+
+const peopleShown = async (ctx: Context, account: Account, circle: Circle, after?: number) => {
+  const [page, counts, requests] = await Promise.all([pageOfPeople(ctx, account, circle, { after }), countPeople(ctx, account), pageOfPeople(ctx, account, 'requests', { limit: REQUESTS_MOST })]);
+  return { circle, after, ...page, counts, requests: requests.people };
 };
+
+/** `?after=ID`: where the page before ended. */
+export const afterOf = (req: express.Request): number | undefined => rowId(queryText(req, 'after') ?? '') ?? undefined;
 
 /** The contacts page with a form that comes back. */
 export async function sendContacts(ctx: Context, res: express.Response, account: Account, faults: Faults): Promise<void> {
-  sendPage(res, <ContactsPage {...await contactLists(ctx, account)} view="all" into={aspectTyped(faults.values['aspect'])} faults={faults} />, { status: faults.status });
+  const [shown, aspects] = await Promise.all([peopleShown(ctx, account, 'contacts'), listAspectViews(ctx, account)]);
+  sendPage(res, <ContactsPage {...shown} aspects={aspects} into={aspectTyped(faults.values['aspect'])} faults={faults} />, { status: faults.status });
 }
 
 /** The page to go back to, which says what was done, with whom. */
@@ -154,7 +163,5 @@ const aspectTyped = (text: string | undefined) => {
   return id === null ? undefined : { id };
 };
 
-function viewOf(req: express.Request, aspects: readonly { id: number }[]): ContactsView {
-  const only = queryText(req, 'only');
-  return aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? (only === 'followers' || only === 'refused' || only === 'blocked' || only === 'muted' ? only : 'all');
-}
+const circleOf = (req: express.Request, aspects: readonly { id: number }[]): Circle =>
+  aspectNamed(queryText(req, 'aspect'), aspects)?.id ?? CIRCLES.find((circle) => circle === queryText(req, 'only')) ?? 'contacts';

@@ -8,7 +8,7 @@ import { checkAudience, listAspectViews } from '../../services/aspects.js';
 import type { Context } from '../../services/context.js';
 import { takeLimits } from '../../services/limits.js';
 import { publishPost } from '../../services/publish.js';
-import { contactsPage, listRequests } from '../../services/relationships.js';
+import { firstRequests } from '../../services/relationships.js';
 import { activityStream, describeAudience, homeStream, previewOf, tagStream } from '../../services/stream.js';
 import { writeText } from '../../services/text.js';
 import { audienceTyped, postForm, submit } from '../forms.js';
@@ -22,6 +22,9 @@ import { aspectNamed, relationNotice } from './contacts.js';
 
 /** Posts on one page. */
 export const PAGE_SIZE = 20;
+
+/** Those who ask to follow stand beside the stream: so many of them. */
+const REQUESTS_MOST = 3;
 
 /** A page of what `list` gives, and where the next begins: one more than shown is asked for, to know whether there is one. */
 export async function pageOfPosts<T extends { post: { guid: string } }>(list: (limit: number) => Promise<T[]>): Promise<{ posts: T[]; olderThan: string | null }> {
@@ -38,8 +41,8 @@ export const olderOf = (req: express.Request): string | undefined => {
 
 /** What the welcome page, and the reminder beside an empty stream, need to know. */
 export async function startOf(ctx: Context, member: Member): Promise<{ hasAppPassword: boolean; hasContacts: boolean }> {
-  const [passwords, { contacts }] = await Promise.all([listAppPasswords(ctx, member.account), contactsPage(ctx, member.account)]);
-  return { hasAppPassword: passwords.length > 0, hasContacts: contacts.length > 0 };
+  const [passwords, contacts] = await Promise.all([listAppPasswords(ctx, member.account), describeAudience(ctx, member.account, { to: 'contacts' })]);
+  return { hasAppPassword: passwords.length > 0, hasContacts: contacts.people > 0 };
 }
 
 /** The first page, the composer, and what it sends. */
@@ -78,7 +81,7 @@ export function streamRoutes(ctx: Context): express.Router {
     const typed = queryText(req, 'done') === 'deleted' ? member.t.post.deleted : null;
     const [{ posts, olderThan }, requests, passwords, rest, notice] = await Promise.all([
       pageOfPosts((limit) => homeStream(ctx, member.account, { ...page, limit })),
-      listRequests(ctx, member.account),
+      firstRequests(ctx, member.account, REQUESTS_MOST),
       listAppPasswords(ctx, member.account),
       composerOf(member, { aspects }),
       typed ?? relationNotice(ctx, req, res),

@@ -108,6 +108,8 @@ interface FieldProps {
   id?: string;
   optional?: boolean;
   rows?: number;
+  /** The id of a datalist. */
+  list?: string;
   /** In an inline form the help stands below field and button: put a `Help` after the button. */
   inline?: boolean;
 }
@@ -120,7 +122,7 @@ export const Help = ({ of, children }: { of: string; children: string }) => (
 );
 
 /** A field: label above, error and help beside it, what was typed kept (but for passwords). */
-export function Field({ name, label, help, faults, value, type = 'text', autocomplete, maxlength, minlength, end, plain, id = name, optional, rows, inline }: FieldProps) {
+export function Field({ name, label, help, faults, value, type = 'text', autocomplete, maxlength, minlength, end, plain, id = name, optional, rows, list, inline }: FieldProps) {
   const { t } = useVisit();
   const error = faultOf(faults, name);
   const describedBy = [error && `${id}-error`, help && `${id}-help`].filter(Boolean).join(' ') || undefined;
@@ -144,6 +146,7 @@ export function Field({ name, label, help, faults, value, type = 'text', autocom
       autocomplete={autocomplete}
       maxlength={maxlength}
       minlength={minlength}
+      list={list}
       autocapitalize={plain ? 'none' : undefined}
       spellcheck={plain ? false : undefined}
     />

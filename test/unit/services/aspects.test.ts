@@ -6,7 +6,7 @@ import { describeReach } from '../../../src/services/audience.js';
 import { changeDefaultAudience, countPostsOf, createAspect, listAspectViews, removeAspect, renameAspect, takeOutOfAspect } from '../../../src/services/aspects.js';
 import type { Context } from '../../../src/services/context.js';
 import { editPost, publishPost } from '../../../src/services/publish.js';
-import { addContact, blockPerson, changeAspectsOf, contactsPage, putIntoAspect, removeContact } from '../../../src/services/relationships.js';
+import { addContact, blockPerson, changeAspectsOf, pageOfPeople, putIntoAspect, removeContact } from '../../../src/services/relationships.js';
 import { homeStream, readPost } from '../../../src/services/stream.js';
 import { findAccount } from '../../../src/store/accounts.js';
 import { loadConfig } from '../../../src/config.js';
@@ -96,21 +96,21 @@ describeStores((makeStore) => {
       expect(await fault(post([id]))).toBe('invalid audience');
       expect(await fault(changeDefaultAudience(ctx, alice, { to: 'aspects', aspectIds: [id] }))).toBe('invalid audience');
     }
-    expect((await contactsPage(ctx, alice)).contacts).toEqual([]);
+    expect((await pageOfPeople(ctx, alice, 'contacts')).people).toEqual([]);
     expect(await listAspectViews(ctx, bob)).toEqual([{ id: foreign.id, name: 'Family', members: 0 }]);
   });
 
   test('putting someone into an aspect adds them; a contact can be in several; who is no contact is in none', async () => {
     const [family, choir] = [await make('Family'), await make('Choir')];
     await putIntoAspect(ctx, alice, family.id, at(bob));
-    expect((await contactsPage(ctx, alice)).contacts).toMatchObject([{ id: bob.actorId, aspectIds: [family.id] }]);
+    expect((await pageOfPeople(ctx, alice, 'contacts')).people).toMatchObject([{ id: bob.actorId, aspectIds: [family.id] }]);
     await addContact(ctx, alice, at(bob), { aspectIds: [choir.id, choir.id] });
     await addContact(ctx, alice, at(carol), { aspectIds: [choir.id] });
     expect(await members()).toEqual([['Choir', 2], ['Family', 1]]);
     await changeAspectsOf(ctx, alice, bob.actorId, [family.id]);
     await takeOutOfAspect(ctx, alice, choir.id, carol.actorId);
     expect(await members()).toEqual([['Choir', 0], ['Family', 1]]);
-    expect((await contactsPage(ctx, alice)).contacts).toHaveLength(2);
+    expect((await pageOfPeople(ctx, alice, 'contacts')).people).toHaveLength(2);
     await removeContact(ctx, alice, bob.actorId);
     expect(await members()).toEqual([['Choir', 0], ['Family', 0]]);
     expect(await fault(changeAspectsOf(ctx, alice, bob.actorId, [family.id]))).toBe('not-found');
@@ -161,7 +161,7 @@ describeStores((makeStore) => {
     for (const viewer of [bob, carol]) expect(await sees(viewer, only)).toBe(false);
     expect([await sees(bob, both), await sees(carol, both)]).toEqual([false, true]);
     expect((await readPost(ctx, { actorId: alice.actorId }, only)).aspectNames).toEqual([]);
-    expect((await contactsPage(ctx, alice)).contacts).toHaveLength(2);
+    expect((await pageOfPeople(ctx, alice, 'contacts')).people).toHaveLength(2);
     // A new one of the same name is another one.
     await make('Family');
     await putIntoAspect(ctx, alice, (await make('Family 2')).id, at(bob), { older: true });
