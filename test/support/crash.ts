@@ -37,7 +37,7 @@ const KILL_WITHIN_MS = 600;
 const KILL_AT_START_WITHIN_MS = 1_500;
 
 /** Numbers from 0 to 1 that the seed decides (mulberry32). */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
