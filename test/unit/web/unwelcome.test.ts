@@ -1,5 +1,5 @@
-// Whoever is blocked, or suspended, comes back by no entry (threats.md 56): each way in, by pages, programs and stanzas, for each of them. The same ways
-// are open to a friend, or they would prove nothing.
+// Whoever is blocked, or suspended, comes back by no entry (threats.md 56): each way in, by pages, programs and stanzas, for each of them,
+// here or elsewhere. The same ways are open to a friend, or they would prove nothing.
 import request from 'supertest';
 import type { Account } from '../../../src/domain/account.js';
 import { createAccount, suspendAccount } from '../../../src/services/accounts.js';
@@ -10,6 +10,7 @@ import { findActorByAddress } from '../../../src/store/actors.js';
 import { createApp } from '../../../src/web/app.js';
 import { parseStanza } from '../../../src/xml.js';
 import { MICROBLOG, pubsub } from '../../support/follow.js';
+import { makeRemote, relate } from '../../support/people.js';
 import { Browser, PASSWORD } from '../../support/web.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
 
@@ -43,19 +44,33 @@ const byProgram = (wish: (iri: string) => object): Way => async (username) => {
   const act = (guid: string) => request(app).post(`/u/${username}/outbox`).auth(username, password).type('application/activity+json').send(JSON.stringify(wish(`${HOST}/posts/${guid}`))).ok(() => true);
   return { account, act };
 };
-/** As their chat address, which owns the account. */
-const byStanza = (stanza: (guid: string, self: string) => string): Way => async (username) => {
-  const self = `${username}@chat.test`;
-  const act = (guid: string) => {
-    const element = parseStanza(stanza(guid, self));
-    Object.assign(element.attrs, { from: element.name === 'presence' ? self : `${self}/x`, id: 'u' });
-    return stage.receive(element);
-  };
-  return { account: await stage.account(username), act };
+type Stanza = (guid: string, self: string) => string;
+const send = (stanza: Stanza, self: string) => (guid: string) => {
+  const element = parseStanza(stanza(guid, self));
+  Object.assign(element.attrs, { from: element.name === 'iq' ? `${self}/x` : self, id: 'u' });
+  return stage.receive(element);
 };
+/** As their chat address, which owns the account. */
+const byStanza = (stanza: Stanza): Way => async (username) => ({ account: await stage.account(username), act: send(stanza, `${username}@chat.test`) });
 const publish = (to: string, node: string, id: string, payload: string) => pubsub('set', to, `<publish node='${node}'><item id='${id}'>${payload}</item></publish>`);
 const commentsOf = (guid: string) => `${MICROBLOG}:comments/${guid}`;
-const entry = (title: string) => `<entry xmlns='${ATOM}'><title>${title}</title></entry>`;
+const entry = (title: string, more = '') => `<entry xmlns='${ATOM}'><title>${title}</title>${more}</entry>`;
+
+/** What anybody may send, with an account here or elsewhere. */
+const STANZAS: Record<string, Stanza> = {
+  'a comment by stanza': (guid) => publish(ALICE, commentsOf(guid), 'c', entry('back')),
+  'a ♥ by stanza': (guid) => publish(ALICE, commentsOf(guid), 'h', entry('♥')),
+  'an attachment': (guid, self) => publish(ALICE, `${ATTACHMENTS}/xmpp:${ALICE}?;node=${encodeURIComponent(MICROBLOG)};item=${guid}`, self, `<attachments xmlns='${ATTACHMENTS}'><noticed/></attachments>`),
+  'a presence subscription': () => `<presence type='subscribe' to='${ALICE}'/>`,
+  'a subscription to her feed': (_, self) => pubsub('set', ALICE, `<subscribe node='${MICROBLOG}' jid='${self}'/>`),
+  'a subscription to what is said under a post': (guid, self) => pubsub('set', ALICE, `<subscribe node='${commentsOf(guid)}' jid='${self}'/>`),
+};
+/** What somebody sends whose posts she reads. */
+const event = (inside: string) => `<message type='headline' to='${ALICE}'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='${MICROBLOG}'>${inside}</items></event></message>`;
+const EVENTS: Record<string, Stanza> = {
+  'a mention in a post': (guid) => event(`<item id='m-${guid}'>${entry(`@${ALICE} I am back`)}</item>`),
+  'a share of her post': (guid) => event(`<item id='s-${guid}'>${entry('Look', `<link rel='via' href='xmpp:${ALICE}?;node=${MICROBLOG};item=${guid}'/>`)}</item>`),
+};
 
 const WAYS: Record<string, Way> = {
   'a comment on the page': byForm((guid) => `/posts/${guid}/comments`, { text: 'back' }),
@@ -68,17 +83,12 @@ const WAYS: Record<string, Way> = {
   'an Announce by a program': byProgram((iri) => ({ type: 'Announce', object: iri })),
   'a mention by a program': byProgram(() => ({ type: 'Note', content: `@${ALICE} I am back`, to: 'https://www.w3.org/ns/activitystreams#Public' })),
   'a Follow by a program': byProgram(() => ({ type: 'Follow', object: `${HOST}/u/alice` })),
-  'a comment by stanza': byStanza((guid) => publish(ALICE, commentsOf(guid), 'c', entry('back'))),
-  'a ♥ by stanza': byStanza((guid) => publish(ALICE, commentsOf(guid), 'h', entry('♥'))),
-  'an attachment': byStanza((guid, self) => publish(ALICE, `${ATTACHMENTS}/xmpp:${ALICE}?;node=${encodeURIComponent(MICROBLOG)};item=${guid}`, self, `<attachments xmlns='${ATTACHMENTS}'><noticed/></attachments>`)),
+  ...Object.fromEntries(Object.entries(STANZAS).map(([way, stanza]) => [way, byStanza(stanza)])),
   'a mention in an entry': byStanza((guid, self) => publish(`${self.split('@')[0]}@social.test`, MICROBLOG, `m-${guid}`, entry(`@${ALICE} I am back`))),
-  'a presence subscription': byStanza(() => `<presence type='subscribe' to='${ALICE}'/>`),
-  'a subscription to her feed': byStanza((_, self) => pubsub('set', ALICE, `<subscribe node='${MICROBLOG}' jid='${self}'/>`)),
-  'a subscription to what is said under a post': byStanza((guid, self) => pubsub('set', ALICE, `<subscribe node='${commentsOf(guid)}' jid='${self}'/>`)),
 };
 
 /** What stands at hers of somebody, or of a stranger with their chat address: one word a kind. */
-async function tracesOf({ actorId, username }: Account): Promise<string[]> {
+async function tracesOf({ actorId, username }: { actorId: number; username: string }): Promise<string[]> {
   const stranger = await findActorByAddress(stage.ctx.store, 'xmpp', `${username}@chat.test`);
   const kinds: Record<string, string> = {
     comment: 'select 1 from comments c join posts p on p.guid = c.post_guid where p.author_id = ? and c.author_id = ? and c.deleted_at is null',
@@ -113,4 +123,23 @@ describe.each(Object.keys(WAYS))('%s', (way) => {
 
   test('is open to others', async () => expect((await tries(async () => {})).length).toBeGreaterThan(0));
   test.each(Object.keys(UNWELCOME))('is closed to somebody %s', async (who) => expect(await tries(UNWELCOME[who]!)).toEqual([]));
+});
+
+describe.each(Object.keys({ ...STANZAS, ...EVENTS }))('%s of somebody elsewhere', (way) => {
+  const tries = async (isBlocked: boolean) => {
+    const username = `mallory${++count}`;
+    const { id } = await makeRemote(stage.ctx.store, `${username}@far.test`);
+    const { guid } = await publishPost(stage.ctx, alice, { text: 'for all' });
+    if (way in EVENTS) {
+      await relate(stage.ctx.store, alice.actorId, id, { following: 'on', addedAt: 1 });
+      stage.answer(() => parseStanza("<iq type='result'><pubsub xmlns='http://jabber.org/protocol/pubsub'/></iq>")); // their node is open
+    }
+    if (isBlocked) await blockPerson(stage.ctx, alice, id);
+    await send({ ...STANZAS, ...EVENTS }[way]!, `${username}@far.test`)(guid);
+    await stage.runJobs();
+    return tracesOf({ actorId: id, username });
+  };
+
+  test('is open to others', async () => expect((await tries(false)).length).toBeGreaterThan(0));
+  test('is closed to whom she has blocked', async () => expect(await tries(true)).toEqual([]));
 });
