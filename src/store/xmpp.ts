@@ -61,8 +61,13 @@ export async function upsertSubscription(tx: Tx, subscription: PubsubSubscriptio
 export const deleteSubscription = async (tx: Tx, actorId: number, node: string, jid: string): Promise<boolean> =>
   (await subscriptions.remove(tx, { actorId, node, jid })) > 0;
 
-export const findSubscriptions = async (db: Db, of: { actorId: number; jid?: string; node?: string; personId?: number }): Promise<PubsubSubscription[]> =>
-  (await subscriptions.select(db, of, 'order by node, jid')).map(toSubscription);
+/** @param most only the first so many: those of a node can be any number */
+export const findSubscriptions = async (db: Db, of: { actorId: number; jid?: string; node?: string; personId?: number }, most?: number): Promise<PubsubSubscription[]> =>
+  (await subscriptions.select(db, of, `order by node, jid ${most === undefined ? '' : `limit ${most}`}`)).map(toSubscription);
+
+export async function countSubscribers(db: Db, actorId: number, node: string): Promise<number> {
+  return (await db.query<{ n: number }>("select count(*) as n from subscriptions where actor_id = ? and node = ? and state = 'subscribed'", [actorId, node]))[0]!.n;
+}
 
 /** How many subscriptions a bare JID has here, to all actors together. */
 export async function countSubscriptionsOf(db: Db, jid: string): Promise<number> {

@@ -2,7 +2,7 @@
 import { NS } from '../formats/namespaces.js';
 import type { Context } from '../services/context.js';
 import { listPostsBy } from '../services/stream.js';
-import { findSubscriptions } from '../store/xmpp.js';
+import { countSubscribers } from '../store/xmpp.js';
 import { type Element, xml } from '../xml.js';
 import { type OwnResource, ownCapsNode, RESOURCE_FEATURES } from './caps.js';
 import { encodeForm } from './codec/data-form.js';
@@ -27,8 +27,8 @@ const info = (node: string | undefined, identities: readonly Identity[], feature
   );
 
 async function nodeInfo(ctx: Context, target: Target, asked: string, node: NodeName): Promise<Element> {
-  const subscribers = await findSubscriptions(ctx.store, { actorId: target.actor.id, node });
-  const form = encodeForm('result', NS.PUBSUB_META_DATA, nodeMetaData(node, target.jid, target.account.createdAt, subscribers.filter(({ state }) => state === 'subscribed').length));
+  const subscribers = await countSubscribers(ctx.store, target.actor.id, node);
+  const form = encodeForm('result', NS.PUBSUB_META_DATA, nodeMetaData(node, target.jid, target.account.createdAt, subscribers));
   return info(asked, [{ category: 'pubsub', type: 'leaf' }], [NS.PUBSUB], form);
 }
 

@@ -4,7 +4,7 @@ import { isGuid } from '../../domain/guid.js';
 import type { Post } from '../../domain/post.js';
 import { NS } from '../../formats/namespaces.js';
 import type { Context } from '../../services/context.js';
-import { findSubscriptions } from '../../store/xmpp.js';
+import { countSubscribers } from '../../store/xmpp.js';
 import { type Element, xml } from '../../xml.js';
 import { encodeForm } from '../codec/data-form.js';
 import type { EventItem } from '../codec/event.js';
@@ -72,9 +72,9 @@ export async function openNode(ctx: Context, target: Target, asker: Asker, node:
 
 /** disco#info's form of the node. */
 export async function postNodeMetaData(ctx: Context, target: Target, { node, post }: OpenNode): Promise<Element> {
-  const subscribers = await findSubscriptions(ctx.store, { actorId: target.actor.id, node: node.name });
+  const subscribers = await countSubscribers(ctx.store, target.actor.id, node.name);
   const traits = POST_NODE_TRAITS[node.kind];
-  return encodeForm('result', NS.PUBSUB_META_DATA, metaDataOf(traits, target.jid, post?.createdAt ?? target.account.createdAt, subscribers.filter(({ state }) => state === 'subscribed').length));
+  return encodeForm('result', NS.PUBSUB_META_DATA, metaDataOf(traits, target.jid, post?.createdAt ?? target.account.createdAt, subscribers));
 }
 
 /** Items of a disco#items answer. */

@@ -273,9 +273,9 @@ const defaults: CallHandler = async (call) => {
 const ownerSubscriptions: CallHandler = async (call) => {
   const node = (await postNodeOf(call))?.node.name ?? nodeOf(call);
   mayOnly(call, 'see-subscribers');
-  const all = await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, node });
   // Thousands would not fit into a stanza; the web page lists all.
-  return pubsubOwner(xml('subscriptions', { node: call.verb.attrs.node }, all.slice(0, 1_000).map(({ jid, state, subid }) => xml('subscription', { jid, subscription: state, subid }))));
+  const some = await findSubscriptions(call.ctx.store, { actorId: call.target.actor.id, node }, 1_000);
+  return pubsubOwner(xml('subscriptions', { node: call.verb.attrs.node }, some.map(({ jid, state, subid }) => xml('subscription', { jid, subscription: state, subid }))));
 };
 
 const ownerAffiliations: CallHandler = async (call) => {

@@ -3,6 +3,7 @@ import { changeDefaultAudience, createAspect, removeAspect } from '../../../src/
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { blockPerson } from '../../../src/services/relationships.js';
 import { findOwnPost } from '../../../src/store/posts.js';
+import { upsertSubscription } from '../../../src/store/xmpp.js';
 import { parseStanza } from '../../../src/xml.js';
 import { makeRemote } from '../../support/people.js';
 import { openStage, type Stage } from '../../support/xmpp-stage.js';
@@ -376,4 +377,26 @@ describe('reading', () => {
     }
     stage = await openStage();
   });
+});
+
+test('of a node with thousands of subscribers a request reads no more than it tells', async () => {
+  const { store } = stage.ctx;
+  await store.transaction(async (tx) => {
+    for (let at = 0; at < 2_500; at++) {
+      await upsertSubscription(tx, { actorId: alice.actorId, node: MICROBLOG, jid: `f${at}@many.example`, personId: null, subid: 's', state: at % 5 === 0 ? 'pending' : 'subscribed', pausedUntil: null, createdAt: 1 });
+    }
+  });
+  let most = 0;
+  const { query } = store;
+  store.query = async <T>(...asked: Parameters<typeof query>) => {
+    const rows = await query.apply<typeof store, typeof asked, Promise<T[]>>(store, asked);
+    most = Math.max(most, rows.length);
+    return rows;
+  };
+  const info = await ask(STRANGER, `<iq type='get' to='${ALICE}'><query xmlns='http://jabber.org/protocol/disco#info' node='${MICROBLOG}'/></iq>`);
+  expect(String(info)).toMatch(/num_subscribers[^/]*<value>2000<\/value>/);
+  expect(most).toBeLessThan(50);
+  const list = await ask(OWNER, pubsub('get', ALICE, `<subscriptions node='${MICROBLOG}'/>`, '#owner'));
+  expect(list.getChild('pubsub')!.getChild('subscriptions')!.getChildren('subscription')).toHaveLength(1_000);
+  expect(most).toBe(1_000);
 });
