@@ -4,8 +4,10 @@ import { unsubscribeToken } from '../../src/services/notification-mail.js';
 import { publishPost } from '../../src/services/publish.js';
 import { likePost } from '../../src/services/reactions.js';
 import { changeProfile } from '../../src/services/profiles.js';
-import { addContact } from '../../src/services/relationships.js';
+import { addContact, setAskFirst } from '../../src/services/relationships.js';
+import { resharePost } from '../../src/services/reshares.js';
 import { actorOf } from '../../src/services/stream.js';
+import { addDeliveries } from '../../src/store/ledger.js';
 import { findFetch, saveFetch } from '../../src/store/received.js';
 import { LOOKS, look, nameOf } from '../support/browser.js';
 import { type BrowserSite, DESK, startBrowserSite } from '../support/browser-site.js';
@@ -285,6 +287,52 @@ describe('keys', () => {
       expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BODY');
       await page.keyboard.press('?');
       expect(page.url()).toBe(`${origin}/`);
+      expect(faults).toEqual([]);
+    } finally {
+      await context.close();
+    }
+  });
+});
+
+describe.each([
+  [360, false],
+  [1280, true],
+] as const)('at %i px', (width, script) => {
+  const at = { width, scheme: 'light', script } as const;
+  test('who likes and who reshares stands together, a request is answered there, a like that was refused is told', async () => {
+    const owner = await person(`greta-${width}`, 'Greta Holm');
+    await setAskFirst(site.ctx, owner, true);
+    const post = await publishPost(site.ctx, owner, { text: 'The repair café is open again today, in the old tram depot.' });
+    const fans = await Promise.all(['Jonas Brandt', 'Ines Okafor', 'Lena Vogel'].map((name) => person(`${name.slice(0, 4).toLowerCase()}-${width}`, name)));
+    for (const fan of fans) await likePost(site.ctx, await actorOf(site.ctx, fan), post.guid);
+    for (const fan of fans.slice(1)) await resharePost(site.ctx, fan, post.guid);
+    await addContact(site.ctx, fans[0]!, `greta-${width}@social.localhost`);
+    const far = await remotePost(site.ctx, await remotePerson(site.ctx, `far-${width}@garden.example`), 'Far away');
+    await likePost(site.ctx, await actorOf(site.ctx, owner), far.guid);
+    await site.ctx.store.transaction(async (tx) => {
+      const [activity] = await tx.query<{ id: string }>("select id from activities where verb = 'like' and post_guid = ?", [far.guid]);
+      await addDeliveries(tx, activity!.id, 'xmpp', ['garden.example'], site.ctx.now());
+      await tx.query("update deliveries set state = 'given-up', error = 'The other server does not let you write there.' where activity_id = ?", [activity!.id]);
+    });
+    const { context, page, faults } = await logIn(`greta-${width}`, at);
+    try {
+      await page.goto(`${origin}/posts/${far.guid}`);
+      await page.getByText('Others do not see your like').waitFor();
+      await look(page, at, 'post-like-refused');
+      await page.goto(`${origin}/notifications`);
+      expect(await page.locator('.news > li').count()).toBe(3);
+      expect(await page.locator('.tabs .badge').textContent()).toBe('new: 3');
+      await page.getByText('and 2 others like').waitFor();
+      await look(page, at, 'notifications-together');
+      await page.getByRole('button', { name: 'Accept', exact: true }).click();
+      await page.getByRole('status').filter({ hasText: 'Jonas Brandt follows you now.' }).waitFor();
+      expect(new URL(page.url()).pathname).toBe('/notifications');
+      expect(await page.getByRole('button', { name: 'Refuse' }).count()).toBe(0);
+      await page.locator('.news > li').filter({ hasText: 'others like' }).getByRole('link').last().click();
+      await page.waitForURL(`**/posts/${post.guid}*`);
+      await page.getByRole('heading', { name: 'Reshared by' }).waitFor();
+      expect(await page.locator('.tabs .badge').isVisible()).toBe(false);
+      await look(page, at, 'post-reshared-by');
       expect(faults).toEqual([]);
     } finally {
       await context.close();

@@ -134,7 +134,7 @@ function News({ entry: { notification, by, post, comment, others, isNew, asks } 
         {quote && <q>{quote}</q>}
       </div>
       <Ago at={createdAt} />
-      {asks && <RequestActs id={by.id} next={path} class="row" />}
+      {asks && <RequestActs id={by.id} next={path} news />}
     </li>
   );
 }

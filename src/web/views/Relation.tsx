@@ -121,11 +121,11 @@ export function AskAgain({ address, from }: { address: string; from?: 'person' }
   );
 }
 
-/** The answers to someone who wants to follow. */
-export function RequestActs({ id, next, class: name = 'people__acts' }: { id: number; next?: string; class?: string }) {
+/** The answers to someone who wants to follow. @param news among other things that happened: no more than the question asks */
+export function RequestActs({ id, next, news = false }: { id: number; next?: string; news?: boolean }) {
   const { t } = useVisit();
   return (
-    <PostForm action={`/contacts/${id}/accept`} class={name}>
+    <PostForm action={`/contacts/${id}/accept`} class={news ? 'row' : 'people__acts'}>
       {next && <input type="hidden" name="next" value={next} />}
       <button class="btn btn--main" name="follow" value="yes">
         {t.contacts.acceptFollow}
@@ -134,9 +134,11 @@ export function RequestActs({ id, next, class: name = 'people__acts' }: { id: nu
       <button class="btn btn--quiet" formAction={`/contacts/${id}/reject`}>
         {t.contacts.refuse}
       </button>
-      <button class="btn btn--quiet bad" formAction={`/contacts/${id}/block`}>
-        {t.contacts.block}
-      </button>
+      {!news && (
+        <button class="btn btn--quiet bad" formAction={`/contacts/${id}/block`}>
+          {t.contacts.block}
+        </button>
+      )}
     </PostForm>
   );
 }
