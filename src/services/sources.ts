@@ -7,7 +7,9 @@ import type { Post } from '../domain/post.js';
 import type { Db } from '../store/database.js';
 import { findPostByOnce, listPostsByOnce } from '../store/posts.js';
 import { addJobs } from '../store/jobs.js';
+import { feedsOf, findAccess, saveFeed } from '../store/received.js';
 import { deleteSource, findSource, saveSource, sourcesOf } from '../store/sources.js';
+import { legsOf } from '../store/xmpp.js';
 import type { Context } from './context.js';
 import { ownerAddressesOf } from './owner-addresses.js';
 import { deletePost, editPost, publishPost } from './publish.js';
@@ -21,11 +23,28 @@ const followSourceJobs = (actorId: number, jid: string): NewJob[] => [
   { kind: 'reconcile-presence', payload: { actorId, otherId: actorId }, queue: 'xmpp', lane: `presence:${actorId}:${actorId}` },
 ];
 
-/** The bare JIDs whose feeds become posts of the account. */
-export const listSourcesOf = async (ctx: Context, account: Account): Promise<string[]> => (await sourcesOf(ctx.store, account.actorId)).map(({ jid }) => jid);
+/**
+ * How a source stands. asking: nothing has been answered yet; missing: there is no such feed, or nobody says who may read it; closed: not everybody may, so that
+ * nothing of it is public; late: nothing brings its news, it is looked at now and then; on: all is well.
+ */
+export type SourceState = 'asking' | 'missing' | 'closed' | 'late' | 'on';
+
+/** The own feeds that become posts of the account, by bare JID, as the last look has found them. */
+export async function sourceStatesOf(ctx: Context, { actorId }: Account): Promise<Map<string, SourceState>> {
+  const [sources, feeds, legs] = await Promise.all([sourcesOf(ctx.store, actorId), feedsOf(ctx.store, actorId, actorId), legsOf(ctx.store, actorId, actorId)]);
+  const states = new Map<string, SourceState>();
+  for (const { jid } of sources) {
+    const feed = feeds.find(({ service }) => service === jid);
+    const access = feed && (await findAccess(ctx.store, feed));
+    const isHeard = feed?.state === 'subscribed' || legs.some((leg) => leg.jid === jid && leg.outbound === 'on');
+    states.set(jid, feed?.caughtUpAt == null ? 'asking' : !access ? 'missing' : access.model === '' ? 'closed' : isHeard ? 'on' : 'late');
+  }
+  return states;
+}
 
 /**
- * Switches an own address as a source on or off. On: public posts from now on, with their edits and retractions; what is there already stays there.
+ * Switches an own address as a source on or off. On: public posts from now on, with their edits and retractions; what is there already stays there. On
+ * once more: it is looked at again.
  * @param jid bare
  * @throws DomainError not-found: it does not speak for the account
  */
@@ -34,8 +53,9 @@ export async function setSource(ctx: Context, account: Account, jid: string, on:
     throw new DomainError('not-found', 'This address does not speak for you.');
   }
   await ctx.store.transaction(async (tx) => {
-    if (on && (await findSource(tx, jid))?.actorId === account.actorId) return;
-    if (on) await saveSource(tx, { jid, actorId: account.actorId, since: ctx.now() });
+    if (on && (await findSource(tx, jid))?.actorId === account.actorId) {
+      for (const feed of await feedsOf(tx, account.actorId, account.actorId)) if (feed.service === jid) await saveFeed(tx, { ...feed, caughtUpAt: null });
+    } else if (on) await saveSource(tx, { jid, actorId: account.actorId, since: ctx.now() });
     else if (!(await deleteSource(tx, account.actorId, jid))) return;
     await addJobs(tx, followSourceJobs(account.actorId, jid));
   });

@@ -8,7 +8,7 @@ import { type DecodedEntry, decodeEntry, markdownOfOwnEntry } from '../formats/a
 import { NS } from '../formats/namespaces.js';
 import type { Context } from '../services/context.js';
 import type { NodeAddress } from '../services/receive.js';
-import { findMirrored, listMirroredSince, mirrorItem } from '../services/sources.js';
+import { findMirrored, followSourceJob, listMirroredSince, mirrorItem } from '../services/sources.js';
 import { findAccountByActor } from '../store/accounts.js';
 import { findActor } from '../store/actors.js';
 import type { Db, Tx } from '../store/database.js';
@@ -55,9 +55,10 @@ export class Sources implements NodeReader {
   }
 
   /** Leaves a job for each item that may be news: publishing has transactions of its own. */
-  async receive(tx: Tx, { service: jid, items }: InboundEvent, actor: Actor): Promise<void> {
+  async receive(tx: Tx, { service: jid, items, isConfigured }: InboundEvent, actor: Actor): Promise<void> {
     const source = await findSource(tx, jid);
     if (source?.actorId !== actor.id) return;
+    if (isConfigured) await addJobs(tx, [followSourceJob(actor.id, jid)]); // it may be open, or closed, from now on
     const news: string[] = [];
     for (const item of items) if ((await this.#compare(tx, source, item)).isNews) news.push(item.id);
     await addJobs(tx, news.map((itemId) => mirrorItemJob(source, itemId)));

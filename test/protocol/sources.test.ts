@@ -1,6 +1,7 @@
 // "Write from one's own XMPP client's own PEP": an owner address' feed becomes posts here, on real servers.
-import { setSource } from '../../src/services/sources.js';
+import { setSource, sourceStatesOf } from '../../src/services/sources.js';
 import { actorOf, listPostsBy } from '../../src/services/stream.js';
+import { eventually } from '../support/eventually.js';
 import { MICROBLOG, pubsub } from '../support/follow.js';
 import { SERVERS } from '../support/servers/index.js';
 import { openScene } from '../support/xmpp-scene.js';
@@ -14,34 +15,33 @@ const CONFIGURATION = `<x xmlns='jabber:x:data' type='submit'><field var='FORM_T
 describe.each(SERVERS)('on %s', (name) => {
   const scene = openScene(name);
 
-  test('what alice publishes, edits and retracts at her own chat address does the same here, once', async () => {
+  /** Alice, her own chat address, and what of her everybody reads here. */
+  async function openAuthor() {
     const { account, owner } = await scene.author();
-    const me = owner.jid.split('/')[0]!;
     const { ctx } = scene.app;
     const author = await actorOf(ctx, account);
     const texts = async () => (await listPostsBy(ctx, 'anonymous', author, { limit: 10 })).map(({ post }) => post.markdown);
-    /** Resolves when her public posts read like this. */
-    const become = async (expected: string[]) => {
-      const heard = () => new Promise<void>((resolve) => {
-        const stop = ctx.store.notify.onEvent(() => {
-          stop();
-          resolve();
-        });
-      });
-      for (;;) {
-        const next = heard();
-        if (JSON.stringify(await texts()) === JSON.stringify(expected)) return;
-        await next;
-      }
+    return {
+      ...{ ctx, account, owner, texts, me: owner.jid.split('/')[0]! },
+      /** Resolves when her public posts read like this. */
+      become: (expected: string[]) => eventually(scene.app, texts, (found) => JSON.stringify(found) === JSON.stringify(expected)),
+      /** Lets us see her presence, as her chat app asks her to. */
+      allows: async () => {
+        const asked = await owner.receives((stanza) => stanza.is('presence') && stanza.attrs.type === 'subscribe' && stanza.attrs.from === account.jid, 'the wish to follow');
+        await owner.send(`<presence type='subscribed' to='${asked.attrs.from}'/>`);
+        await scene.app.idle();
+      },
     };
+  }
+
+  test('what alice publishes, edits and retracts at her own chat address does the same here, once', async () => {
+    const { ctx, account, owner, me, texts, become, allows } = await openAuthor();
     // The node is there, and open, before anybody subscribes.
     await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='before'>${entry('Before', '<published>2020-01-01T00:00:00Z</published>')}</item></publish>${open(name === 'prosody' ? field('max_items', '100') : '')}`));
     // ejabberd keeps one item, takes max_items from its owner's configuration alone, and tells of retractions only subscribers whose presence does not count.
     if (name === 'ejabberd') await owner.request(pubsub('set', me, `<configure node='${MICROBLOG}'>${CONFIGURATION}</configure>`, '#owner'));
     await setSource(ctx, account, me, true);
-    const asked = await owner.receives((stanza) => stanza.is('presence') && stanza.attrs.type === 'subscribe' && stanza.attrs.from === account.jid, 'the wish to follow');
-    await owner.send(`<presence type='subscribed' to='${asked.attrs.from}'/>`);
-    await scene.app.idle();
+    await allows();
 
     await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='one-item'>${entry('From my own feed')}</item></publish>`));
     await become(['From my own feed']);
@@ -64,5 +64,23 @@ describe.each(SERVERS)('on %s', (name) => {
     await owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='later'>${entry('After')}</item></publish>`));
     await scene.quiet(owner, account.jid);
     expect(await texts()).toEqual(['kept']);
+  });
+
+  test('nothing of a closed feed is posted, and she is told so; when she opens it, it is', async () => {
+    const { ctx, account, owner, me, texts, allows } = await openAuthor();
+    const state = async () => (await sourceStatesOf(ctx, account)).get(me);
+    const publish = (id: string) => owner.request(pubsub('set', me, `<publish node='${MICROBLOG}'><item id='${id}'>${entry(id)}</item></publish>`));
+    await publish('before');
+    await setSource(ctx, account, me, true);
+    await allows();
+    await publish('for contacts');
+    await scene.quiet(owner, account.jid);
+    expect([await texts(), await state()]).toEqual([[], 'closed']);
+    await owner.request(pubsub('set', me, `<configure node='${MICROBLOG}'>${CONFIGURATION}</configure>`, '#owner'));
+    await setSource(ctx, account, me, true);
+    await publish('for all');
+    await eventually(scene.app, texts, (found) => found[0] === 'for all');
+    await scene.app.idle();
+    expect(await state()).toBe('on');
   });
 });

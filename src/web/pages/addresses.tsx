@@ -1,4 +1,5 @@
 import type { OwnerAddressView } from '../../services/owner-addresses.js';
+import type { SourceState } from '../../services/sources.js';
 import type { Faults } from '../forms.js';
 import { useVisit } from '../visit.js';
 import { Field, PostForm } from '../views/parts.js';
@@ -6,8 +7,8 @@ import { SettingsPage } from './settings.js';
 
 interface Props {
   addresses: OwnerAddressView[];
-  /** Those whose own feed becomes posts. */
-  sources: string[];
+  /** Those whose own feed becomes posts, and how it stands. */
+  sources: Map<string, SourceState>;
   notice?: string | undefined;
   faults?: Faults;
 }
@@ -21,22 +22,17 @@ export function AddressesPage({ addresses, sources, notice, faults }: Props) {
       <section class="sheet" aria-labelledby="h-addresses">
         <h2 id="h-addresses">{words.heading}</h2>
         {addresses.length === 0 && <p class="quiet">{words.none}</p>}
-        <ul class="people">
-          {addresses.map((one) => (
+        <ul class="people people--plain">
+          {addresses.map((one) => ({ ...one, source: sources.get(one.jid) })).map(({ source, ...one }) => (
             <li key={one.jid}>
               <div class="people__who">
                 <strong>{one.jid}</strong>
-                {sources.includes(one.jid) && <p class="small">{words.isSource}</p>}
+                {source && <p class="small">{words.sourceStates[source]}</p>}
                 <p class="small quiet">{one.error && one.state === 'asked' ? words.failed(one.error) : words.states[one.state]}</p>
               </div>
               <div class="people__acts">
-                {(one.state === 'chat' || one.state === 'linked') && (
-                  <PostForm action="/settings/addresses/source">
-                    <input type="hidden" name="address" value={one.jid} />
-                    <input type="hidden" name="on" value={sources.includes(one.jid) ? 'no' : 'yes'} />
-                    <button class="btn">{sources.includes(one.jid) ? words.sourceOff : words.sourceOn}</button>
-                  </PostForm>
-                )}
+                {source && source !== 'on' && <SourceForm jid={one.jid} on="yes" label={words.sourceAgain} />}
+                {(one.state === 'chat' || one.state === 'linked') && <SourceForm jid={one.jid} on={source ? 'no' : 'yes'} label={source ? words.sourceOff : words.sourceOn} />}
                 {(one.state === 'expired' || (one.state === 'asked' && one.error)) && (
                   <PostForm action="/settings/addresses">
                     <input type="hidden" name="address" value={one.jid} />
@@ -70,3 +66,14 @@ export function AddressesPage({ addresses, sources, notice, faults }: Props) {
     </SettingsPage>
   );
 }
+
+const SourceForm = ({ jid, on, label }: { jid: string; on: 'yes' | 'no'; label: string }) => (
+  <PostForm action="/settings/addresses/source">
+    <input type="hidden" name="address" value={jid} />
+    <input type="hidden" name="on" value={on} />
+    <button class="btn">
+      {label}
+      <span class="sr"> {jid}</span>
+    </button>
+  </PostForm>
+);

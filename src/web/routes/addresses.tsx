@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Account } from '../../domain/account.js';
 import type { Context } from '../../services/context.js';
 import { askToLink, ownerAddressesOf, unlinkAddress } from '../../services/owner-addresses.js';
-import { listSourcesOf, setSource } from '../../services/sources.js';
+import { setSource, sourceStatesOf } from '../../services/sources.js';
 import { submit } from '../forms.js';
 import { AddressesPage } from '../pages/addresses.js';
 import { sendPage } from '../render.js';
@@ -15,7 +15,7 @@ const sourceForm = form.extend({ on: z.enum(['yes', 'no']) });
 /** Chat addresses of other servers that speak for one's account. */
 export function addressRoutes(ctx: Context): express.Router {
   const router = express.Router();
-  const addressesOf = async (account: Account) => ({ addresses: await ownerAddressesOf(ctx, account), sources: await listSourcesOf(ctx, account) });
+  const addressesOf = async (account: Account) => ({ addresses: await ownerAddressesOf(ctx, account), sources: await sourceStatesOf(ctx, account) });
 
   router.get('/settings/addresses', async (req, res) => {
     const { t, account } = memberOf(res);

@@ -774,10 +774,18 @@ export const en = {
     removed: 'This address no longer speaks for you.',
     sourceOn: 'Take its posts',
     sourceOff: 'Take no more posts',
-    isSource: 'What you publish there becomes your post here.',
+    sourceAgain: 'Look again',
+    sourceStates: {
+      asking: 'We are asking for its feed. Look at this page again in a moment.',
+      missing: 'There is no feed that everyone may read. Publish something public there first, then press “Look again”.',
+      closed:
+        'Not everyone may read its feed, so nothing of it is posted here. Set its access model to “open” in your chat app (Libervia: libervia-cli pubsub node set -n urn:xmpp:microblog:0 -f access_model open), then press “Look again”.',
+      late: 'What you publish there becomes your post here, up to half an hour later. It comes at once when you allow us, in your chat app, to follow you there.',
+      on: 'What you publish there becomes your post here.',
+    },
     sourceHelp:
       'If you write in a social chat app like Movim or Libervia, under the chat address itself, we can follow that feed: each public post from then on becomes your post here, with edits and deletions. Your chat app may ask you to allow us.',
-    sourceIsOn: 'From now on your public posts there become posts here.',
+    sourceIsOn: 'We are looking at its feed. What we find stands below.',
     sourceIsOff: 'Nothing more is taken from there. What was taken stays.',
   },
 

@@ -322,7 +322,8 @@ class BatchView {
         if (following === 'on') return true;
       }
       const feed = await findFeed(this.tx, actor.id, { service, node });
-      return feed !== null && feed.state !== 'refused';
+      // An own feed (xmpp/sources.ts) is heard by presence, too, whatever was said of the subscription.
+      return feed !== null && (feed.state !== 'refused' || feed.personId === actor.id);
     });
   }
 }

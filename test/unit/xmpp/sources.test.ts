@@ -1,7 +1,7 @@
 // An own feed elsewhere that becomes posts here, without a server: what is mirrored, and what never is.
 import type { Account } from '../../../src/domain/account.js';
 import { deletePost } from '../../../src/services/publish.js';
-import { setSource } from '../../../src/services/sources.js';
+import { setSource, sourceStatesOf } from '../../../src/services/sources.js';
 import { findFeed, saveFeed } from '../../../src/store/received.js';
 import type { Store } from '../../../src/store/database.js';
 import { type Element, parseStanza, xml } from '../../../src/xml.js';
@@ -136,6 +136,38 @@ test('that the settings of a feed have changed is heard of a source, too', async
   expect(await stage.inbound.access.ask(node)).toBe(true);
   await stage.receive(event(`<configuration node='${MB}'/>`));
   expect(await stage.inbound.access.ask(node)).toBe(false);
+});
+
+describe('its owner is told how it stands:', () => {
+  const state = async () => (await sourceStatesOf(stage.ctx, alice)).get(ME);
+
+  test('that it is open, or closed, as soon as its server says so', async () => {
+    expect(await state()).toBe('on');
+    feed.access = 'closed';
+    await stage.receive(event(`<configuration node='${MB}'/>`));
+    expect(await state()).toBe('closed');
+    feed.access = 'open';
+    await setSource(stage.ctx, alice, ME, true);
+    expect(await state()).toBe('asking');
+    await stage.runJobs();
+    expect(await state()).toBe('on');
+  });
+
+  test('that there is none yet; and what she then publishes is heard, though the subscription was refused', async () => {
+    await setSource(stage.ctx, alice, ME, false);
+    await stage.runJobs();
+    stage.answer((iq) => refuse(iq, 'item-not-found'));
+    await setSource(stage.ctx, alice, ME, true);
+    await stage.runJobs();
+    expect(await state()).toBe('missing');
+    stage.answer(answer);
+    await publish('a', 'the first');
+    expect(await mirrored()).toEqual(['public: the first']);
+    expect(await state()).toBe('late');
+    await setSource(stage.ctx, alice, ME, true);
+    await stage.runJobs();
+    expect(await state()).toBe('on');
+  });
 });
 
 test('another member who follows that address hears of it as of anybody', async () => {
