@@ -6,7 +6,7 @@ import { isEmpty, type Relationship } from '../domain/relationship.js';
 import { findActor, findActorByAddress, updateProfile } from '../store/actors.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
-import { findFetch, type PersonFetch, saveFetch } from '../store/received.js';
+import { findFetch, isCaughtUp, type PersonFetch, saveFetch } from '../store/received.js';
 import { findRelationship } from '../store/relationships.js';
 import type { Context } from './context.js';
 import { takeLimits } from './limits.js';
@@ -80,7 +80,9 @@ export async function personView(ctx: Context, viewer: Viewer, actor: Actor): Pr
     actor.isLocal ? null : findFetch(ctx.store, actor.id),
     countPostsBy(ctx, viewer, actor),
   ]);
-  const isFetching = last !== null && isUnderway(last, ctx.now());
+  // Following begins with their last posts; that their server is away is said instead.
+  const isAwaited = row !== null && row.following !== 'none' && !actor.isLocal && !last?.error && !(await isCaughtUp(ctx.store, row.actorId, actor.id));
+  const isFetching = isAwaited || (last !== null && isUnderway(last, ctx.now()));
   return {
     actor,
     address: handleOf(actor),

@@ -69,6 +69,7 @@ async function tellChange(ctx: Context, tx: Tx, before: Relationship, after: Rel
     await notify(ctx, tx, { ownerId, kind: 'request', byId });
   }
   if (before.follower === 'asked' && after.follower !== 'asked') await markReadBy(tx, ownerId, ctx.now(), { request: byId }); // it was answered, or taken back
+  if (before.following === 'asked' && after.following !== 'asked') tx.publish({ kind: 'account', actorId: byId }); // for who waits on their page
   if (before.following === 'asked' && after.following === 'on') await notify(ctx, tx, { ownerId, kind: 'accepted', byId });
 }
 

@@ -132,6 +132,10 @@ export async function removeFeed(tx: Tx, actorId: number, { service, node }: Nod
 /** All subscriptions of ours to one node. */
 export const subscribersOf = (db: Db, { service, node }: NodeAddress): Promise<FollowedFeed[]> => feeds.select(db, { service, node }, 'order by actor_id');
 
+/** Has one of ours been given somebody's posts, since she follows them? */
+export const isCaughtUp = async (db: Db, actorId: number, personId: number): Promise<boolean> =>
+  (await feeds.select(db, { actorId, personId, node: 'urn:xmpp:microblog:0' })).some(({ caughtUpAt }) => caughtUpAt !== null);
+
 const OF_POSTS = "actor_id = ? and node like 'urn:xmpp:microblog:0:comments/%'";
 /** How many nodes of posts one of ours is subscribed to. */
 export const countNodes = async (db: Db, actorId: number): Promise<number> => Number((await db.query<{ n: number }>(`select count(*) as n from followed_feeds where ${OF_POSTS}`, [actorId]))[0]!.n);

@@ -103,7 +103,7 @@ export function PersonPage({ actor, since, posts, count, olderThan, relationship
           <Follow actor={actor} relationship={relationship} isOwn={isOwn} aspects={aspects} aspectIds={aspectIds} />
         </div>
       </section>
-      {fetching && <Progress actor={actor} fetching={fetching} />}
+      {fetching && <Progress actor={actor} fetching={fetching} isAsked={relationship?.following === 'asked'} />}
       <h2 class="sr">{t.person.postsBy(name)}</h2>
       <div class="person__posts">
         {posts.length === 0 ? (
@@ -262,10 +262,10 @@ function Follow({ actor, relationship, isOwn, aspects, aspectIds }: Pick<PersonP
 }
 
 /** What another server has not told us yet. Without a script, the link looks again; with one, these parts of the page change by themselves. */
-function Progress({ actor, fetching: { isFetching, error } }: { actor: Actor; fetching: Fetching }) {
+function Progress({ actor, fetching: { isFetching, error }, isAsked }: { actor: Actor; fetching: Fetching; isAsked: boolean }) {
   const { t } = useVisit();
   return (
-    <div class="person__progress" role="status" data-person={isFetching ? actor.id : undefined}>
+    <div class="person__progress" role="status" data-person={isFetching || isAsked ? actor.id : undefined}>
       {(isFetching || error !== null) && (
         <p class="note">
           <Icon name={isFetching ? 'clock' : 'warning'} />

@@ -1,8 +1,9 @@
 import type { Account } from '../../../src/domain/account.js';
 import { noRelationship, type Relationship } from '../../../src/domain/relationship.js';
 import { askAbout, learnProfile, lookUp, noteAsked, personView, wordsFor } from '../../../src/services/people.js';
-import { parseAddress } from '../../../src/services/relationships.js';
+import { addContact, applyEvent, parseAddress } from '../../../src/services/relationships.js';
 import type { Store } from '../../../src/store/database.js';
+import { saveFeed } from '../../../src/store/received.js';
 import { testContext, type TestContext } from '../../support/context.js';
 import { makeAccount, makePost, makeRemote, relate } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
@@ -62,7 +63,7 @@ describeStores((makeStore) => {
     store = await makeStore();
   });
   beforeEach(async () => {
-    for (const table of ['jobs', 'lanes', 'person_fetches', 'relationships', 'post_origins', 'posts', 'accounts', 'actors']) await store.transaction((tx) => tx.query(`delete from ${table}`));
+    for (const table of ['jobs', 'lanes', 'person_fetches', 'followed_feeds', 'relationships', 'post_origins', 'posts', 'accounts', 'actors']) await store.transaction((tx) => tx.query(`delete from ${table}`));
     ctx = await testContext({ DX_DOMAIN: 'social.example.org' }, store);
     alice = (await makeAccount(store, 'alice')).account;
   });
@@ -100,6 +101,38 @@ describeStores((makeStore) => {
     expect(await lookUp(ctx, alice, 'carol@else.test')).toMatchObject({ isFetching: true, fetchError: null });
     ctx.pass(3 * 60_000);
     expect(await personView(ctx, viewer(), actor)).toMatchObject({ isFetching: false });
+  });
+
+  test('whoever has just been followed is being asked for, until their posts have come or their server is away', async () => {
+    const { actor } = await lookUp(ctx, alice, 'carol@else.test');
+    await noteAsked(ctx, actor.id, null);
+    await addContact(ctx, alice, 'carol@else.test');
+    const isFetching = async () => (await personView(ctx, viewer(), actor)).isFetching;
+    expect(await isFetching()).toBe(true);
+    const feed = { actorId: alice.actorId, service: 'carol@else.test', personId: actor.id, state: 'subscribed', subid: null } as const;
+    await store.transaction(async (tx) => {
+      await saveFeed(tx, { ...feed, node: 'urn:xmpp:microblog:0', caughtUpAt: null });
+      await saveFeed(tx, { ...feed, node: 'urn:xmpp:microblog:0:comments/1', caughtUpAt: 1 });
+    });
+    expect(await isFetching()).toBe(true);
+    await noteAsked(ctx, actor.id, 'else.test cannot be reached at the moment.');
+    expect(await isFetching()).toBe(false);
+    await noteAsked(ctx, actor.id, null);
+    await store.transaction((tx) => saveFeed(tx, { ...feed, node: 'urn:xmpp:microblog:0', caughtUpAt: 1 }));
+    expect(await isFetching()).toBe(false);
+  });
+
+  test.each(['accepted', 'refused'] as const)('who waits on the page of somebody asked hears that it was answered: %s', async (answer) => {
+    const { other } = await addContact(ctx, alice, 'carol@else.test');
+    const heard = new Promise<void>((resolve) => {
+      const off = store.notify.onEvent(({ kind, actorId }) => {
+        if (kind !== 'account' || actorId !== other.id) return;
+        off();
+        resolve();
+      });
+    });
+    await store.transaction((tx) => applyEvent(ctx, tx, alice.actorId, other.id, answer));
+    await heard;
   });
 
   test('people of this installation are not asked about; unknown names are nobody', async () => {

@@ -4,6 +4,7 @@ import { createAppPassword } from '../../../src/services/app-passwords.js';
 import { createAspect, renameAspect } from '../../../src/services/aspects.js';
 import { commentOn } from '../../../src/services/comments.js';
 import { unsubscribeToken } from '../../../src/services/notification-mail.js';
+import { noteAsked } from '../../../src/services/people.js';
 import { deletePost, publishPost } from '../../../src/services/publish.js';
 import { likePost } from '../../../src/services/reactions.js';
 import { addContact, applyEvent, removeContact, setAskFirst } from '../../../src/services/relationships.js';
@@ -287,7 +288,10 @@ describe('find and follow', () => {
     const path = /href="(\/people\/j[^"]*)"/.exec((await alice.get('/contacts?only=followers')).text)![1]!;
     expect(textOf((await alice.get(path)).text)).toContain('Follows you');
     expect((await alice.post('/contacts', { address: 'jürgen@bücher.example', from: 'person' })).headers.location).toBe(`${path}?done=asked&who=${jurgen.id}`);
-    expect(textOf((await alice.get(path)).text)).toContain('Asked, no answer yet');
+    await noteAsked(site.ctx, jurgen.id, 'bücher.example tells nothing to strangers.');
+    const page = (await alice.get(path)).text; // it changes by itself when the answer comes
+    expect(textOf(page)).toContain('Asked, no answer yet');
+    expect(page).toContain(`data-person="${jurgen.id}"`);
   });
 
   test('who was refused is let in after all, if they still want to; otherwise they may ask again', async () => {
