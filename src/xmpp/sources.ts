@@ -45,7 +45,7 @@ export class Sources implements NodeReader {
     private readonly parts: SourcesParts,
   ) {}
 
-  /** Learns which there are: at each connection, and when one was switched. */
+  /** Learns which there are, at each connection. */
   async load(): Promise<void> {
     this.#owners = await ownersOfSources(this.ctx.store);
   }
@@ -87,9 +87,10 @@ export class Sources implements NodeReader {
 
   /** The job `follow-source`: subscribes and catches up, or ends it. @throws DeliveryError */
   async follow({ actorId, jid }: JobPayloads['follow-source']): Promise<void> {
-    await this.load();
     const [actor, source] = await Promise.all([findActor(this.ctx.store, actorId), findSource(this.ctx.store, jid)]);
+    if (!source) this.#owners.delete(jid);
     if (!actor?.isLocal) return;
+    if (source?.actorId === actorId) this.#owners.set(jid, actor.username);
     if (source?.actorId === actorId) await this.parts.following.followSource(actor, jid, () => this.#look(actor, source));
     else await this.parts.following.leaveSource(actor, jid);
   }
