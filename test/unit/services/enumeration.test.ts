@@ -1,11 +1,14 @@
 // Whether somebody has an account cannot be told by how long an answer takes (threats.md 50): 500 samples each, taken in turn, compared by
 // Welch's t-test. What it compares is us with ourselves, so a slow machine is slow for both.
+import { jest } from '@jest/globals';
 import { authenticate, createAccount, suspendAccount } from '../../../src/services/accounts.js';
 import { checkAppPassword, createAppPassword } from '../../../src/services/app-passwords.js';
 import { BCRYPT_COST } from '../../../src/services/passwords.js';
 import { type TestContext, testContext } from '../../support/context.js';
 
 const SAMPLES = 500;
+/** Two thousand times bcrypt, beside whatever else the machine does. */
+jest.setTimeout(300_000);
 /** Beyond it, two means differ (one chance in 100,000 that they do not). */
 const LIMIT = 4.5;
 /**
