@@ -3,7 +3,6 @@ import { index, where } from './columns.js';
 
 /**
  * Others can make someone's followers and requests many: lists and counts of either, and of the few that one chose oneself, each have an index.
- * What they replace could count, but not list.
  */
 export class Circles1763712000120 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -13,12 +12,10 @@ export class Circles1763712000120 implements MigrationInterface {
       where(index('relationships_followed', 'actor_id', 'other_id', 'muted_at'), "following = 'on'"),
       where(index('relationships_muted', 'actor_id', 'other_id'), 'muted_at is not null'),
     ];
-    await runner.dropIndex('relationships', 'relationships_by_state');
     for (const one of indices) await runner.createIndex('relationships', new TableIndex(one));
   }
 
   async down(runner: QueryRunner): Promise<void> {
     for (const name of ['relationships_muted', 'relationships_followed', 'relationships_contacts', 'relationships_by_follower']) await runner.dropIndex('relationships', name);
-    await runner.createIndex('relationships', new TableIndex(index('relationships_by_state', 'actor_id', 'follower', 'added_at')));
   }
 }
