@@ -9,6 +9,7 @@ import type { Reached } from '../domain/protocol.js';
 import { noteBounce, retryNow } from '../services/bounces.js';
 import type { Context } from '../services/context.js';
 import { listPostsBy } from '../services/stream.js';
+import type { Tx } from '../store/database.js';
 import { findActor, findLocalActor } from '../store/actors.js';
 import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
@@ -134,7 +135,7 @@ export class Feeds {
     const isDoubtful = this.#unreached.has(`${author.username}/${host}`);
     if (isDoubtful) for (const jid of reached) parts.transport.send(xml('presence', { type: 'probe', from: componentJidOf(author, ctx.config.domain), to: jid }));
     const sending = [...to].filter(([, recipients]) => recipients.length > 0);
-    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await events(node), recipients, signal)));
+    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await events(node), recipients, { activity, signal })));
     if (people.size > 0) await parts.transport.barrier();
     if (reached.length > 0 && !isDoubtful) {
       await together(ctx.store, `sent ${activity.id} of ${author.id}`, reached, (of) => ctx.store.transaction((tx) => markSent(tx, author.id, of.flat(), activity.id)));
@@ -165,7 +166,7 @@ export class Feeds {
   async #tellUnder(activity: Activity, post: Post, author: Actor, host: string, signal: AbortSignal): Promise<number> {
     const news = await newsUnder(this.ctx, activity, post, author, host);
     if (news.length === 0) return 0;
-    await Promise.all(news.map(({ event, recipients }) => this.#sendAll(host, event, recipients, signal)));
+    await Promise.all(news.map(({ event, recipients }) => this.#sendAll(host, event, recipients, { activity, signal })));
     await this.parts.transport.barrier();
     await forgetEnded(this.ctx, activity, post, host);
     return new Set(news.flatMap(({ recipients }) => recipients)).size;
@@ -177,11 +178,20 @@ export class Feeds {
   }
 
   /** By the host's multicast service where there is one, else one by one; nothing is waited for but the reading of the server and of that service. */
-  async #sendAll(host: string, stanza: Element, recipients: string[], signal?: AbortSignal): Promise<void> {
+  async #sendAll(host: string, stanza: Element, recipients: string[], { activity, signal }: { activity?: Activity; signal?: AbortSignal | undefined }): Promise<void> {
     const { multicast } = this.parts;
-    const sendLate = (some: string[]) =>
-      void this.#sendEach(stanza, some).catch((error: Error) => this.ctx.log.warn({ host, reason: error.message }, 'what a multicast service refused late is lost'));
-    await this.#sendEach(stanza, await multicast.send(host, stanza, recipients, sendLate, signal), signal);
+    const refusedLate = (some: string[], condition: string) =>
+      void (activity ? this.#bringBack(activity, host, some, condition) : this.#sendEach(stanza, some)).catch((err: Error) => this.ctx.log.warn({ host, err }, 'what a multicast service refused late is lost'));
+    await this.#sendEach(stanza, await multicast.send(host, stanza, recipients, refusedLate, signal), signal);
+  }
+
+  /** What these have not got counts as sent, and since then it may have been edited or deleted: so all of it is done again, and who has it drops it. */
+  async #bringBack(activity: Activity, host: string, recipients: readonly string[], condition: string): Promise<void> {
+    const { ctx } = this;
+    await ctx.store.transaction(async (tx) => {
+      for (const jid of new Set(recipients.map((recipient) => recipient.split('/', 1)[0]!))) await owe(tx, activity, activity.actorId, jid);
+    });
+    await noteBounce(ctx, activity, { protocol: 'xmpp', host }, { condition, address: host, isUnreachable: true, isOfServer: true });
   }
 
   async #sendEach(stanza: Element, recipients: string[], signal?: AbortSignal): Promise<void> {
@@ -273,7 +283,7 @@ export class Feeds {
         if (there) there.push(jid);
         else byHost.set(host, [jid]);
       }
-      for (const [host, recipients] of byHost) await this.#sendAll(host, event, recipients, signal);
+      for (const [host, recipients] of byHost) await this.#sendAll(host, event, recipients, { signal });
     }
     await parts.transport.barrier();
   }
@@ -296,9 +306,8 @@ export class Feeds {
     const isOurs = await ctx.store.transaction(async (tx) => {
       const subscriptions = await findSubscriptions(tx, { actorId: actor.id, jid: from.bare });
       if (pausedUntil !== null) for (const subscription of subscriptions) await upsertSubscription(tx, { ...subscription, pausedUntil });
-      const leg = await findLeg(tx, actor.id, from.bare);
-      if (leg?.lastGuid && activity.verb === 'post' && leg.lastGuid >= activity.postGuid) await saveLeg(tx, { ...leg, lastGuid: justBefore(activity.postGuid) });
-      return leg !== null || subscriptions.length > 0;
+      const isFollower = await owe(tx, activity, actor.id, from.bare);
+      return isFollower || subscriptions.length > 0;
     });
     // Who went away in between gets it when he comes back: that is no fate of the delivery.
     if (!isOurs || !(isUnreachable || isBare)) return;
@@ -326,6 +335,13 @@ export class Feeds {
       for (const subscription of await findSubscriptions(tx, { actorId: actor.id, jid: from.bare })) await upsertSubscription(tx, { ...subscription, pausedUntil: null });
     });
   }
+}
+
+/** A follower by presence has not got it after all. @returns whether he is one */
+async function owe(tx: Tx, activity: Activity, actorId: number, jid: string): Promise<boolean> {
+  const leg = await findLeg(tx, actorId, jid);
+  if (leg?.lastGuid && activity.verb === 'post' && leg.lastGuid >= activity.postGuid) await saveLeg(tx, { ...leg, lastGuid: justBefore(activity.postGuid) });
+  return leg !== null;
 }
 
 /** The greatest guid below this one. */

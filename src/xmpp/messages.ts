@@ -36,9 +36,14 @@ const CONDITIONS = new Set(
   ).split(' '),
 );
 
+/** The condition, if it is one: for what counts them, or shows them. */
+export const knownConditionOf = (stanza: Element): string => {
+  const condition = conditionOf(stanza);
+  return CONDITIONS.has(condition) ? condition : 'undefined-condition';
+};
+
 /** An event of ours that came back. null: it is something else. */
 export function decodeBounce(stanza: Element): { activityId: string; condition: string } | null {
   const match = stanza.attrs.type === 'error' ? EVENT_ID.exec(stanza.attrs.id ?? '') : null;
-  const condition = match ? conditionOf(stanza) : '';
-  return match && { activityId: match[1]!, condition: CONDITIONS.has(condition) ? condition : 'undefined-condition' };
+  return match && { activityId: match[1]!, condition: knownConditionOf(stanza) };
 }

@@ -6,7 +6,7 @@ import type { Logger } from '../log.js';
 import { type Element, xml } from '../xml.js';
 import { parseJid } from './addresses.js';
 import { forGroups } from './codec/event.js';
-import { conditionOf } from './messages.js';
+import { knownConditionOf } from './messages.js';
 import { decodeInfo } from './presence/interests.js';
 import { MAX_STANZA_BYTES, StanzaErrorReply, type Transport } from './transport.js';
 
@@ -43,12 +43,15 @@ interface Service {
   limit: number;
 }
 
+/** These have not got what counts as sent. */
+type RefusedLate = (recipients: string[], condition: string) => void;
+
 /** A stanza that has gone to a service. */
 interface Batch {
   recipients: string[];
   refused: boolean;
-  /** Nobody waits for its end any more: they get it at once. */
-  late?: (recipients: string[]) => void;
+  /** Nobody waits for its end any more. */
+  late?: RefusedLate;
   unwatch(): void;
 }
 
@@ -75,11 +78,11 @@ export class Multicast {
    * Sends a stanza to many on one host by its service, and waits until that has read it.
    * @param stanza without `to`, with an id
    * @param recipients JIDs on that host, bare or full
-   * @param sendEach sends to some of them one by one, when an error comes after this has resolved
+   * @param refusedLate hears of an error that comes after this has resolved
    * @returns those who must get it one by one: all where there is no service, or the ones whom it refused
    * @throws DomainError unavailable when the connection is lost
    */
-  async send(host: string, stanza: Element, recipients: string[], sendEach: (recipients: string[]) => void, signal?: AbortSignal): Promise<string[]> {
+  async send(host: string, stanza: Element, recipients: string[], refusedLate: RefusedLate, signal?: AbortSignal): Promise<string[]> {
     if (recipients.length < WORTHWHILE) return recipients;
     const service = await this.#serviceOf(host);
     if (recipients.length >= MANY) this.#tell(host);
@@ -105,7 +108,7 @@ export class Multicast {
       }
       await null; // what is queued leaves before the question is made
       if (await this.#hasRead(service.jid)) for (const batch of batches) batch.unwatch();
-      else this.#waitForLate(host, batches, sendEach);
+      else this.#waitForLate(host, batches, refusedLate);
     } catch (error) {
       for (const batch of batches) batch.unwatch(); // all of it is done again
       throw error;
@@ -119,10 +122,10 @@ export class Multicast {
     const unwatch = transport.watch(id, service, (error) => {
       unwatch();
       batch.refused = true;
-      const condition = conditionOf(error);
+      const condition = knownConditionOf(error);
       log.warn({ host, service, condition }, 'a multicast service refuses us: its server gets single stanzas');
       this.#remember(host, null, isAbsence(condition) ? SILENCE_MS : BELIEVED_MS);
-      batch.late?.(recipients);
+      batch.late?.(recipients, condition);
     });
     const batch: Batch = { recipients, refused: false, unwatch };
     return batch;
@@ -145,7 +148,7 @@ export class Multicast {
   }
 
   /** Our server has taken it, and more is not known: as with single stanzas it counts as sent, unless an error comes after all. */
-  #waitForLate(host: string, batches: Batch[], late: (recipients: string[]) => void): void {
+  #waitForLate(host: string, batches: Batch[], late: RefusedLate): void {
     this.#remember(host, null, SILENCE_MS);
     for (const batch of batches) batch.late = late;
     const timer = setTimeout(() => {

@@ -34,6 +34,8 @@ export interface Stage {
   online(): void;
   /** How a request of ours to someone (disco#info) is answered; by default nobody answers. */
   answer(respond: (iq: Element) => Element | null): void;
+  /** An error for a message of ours whose sender waits for one, by that message's id. */
+  refuse(id: string, condition: string): void;
   close(): Promise<void>;
 }
 
@@ -42,7 +44,8 @@ export async function openStage(env: Record<string, string> = {}, store?: Store)
   const ctx = await testContext(env, store);
   const sent: string[] = [];
   let respond: (iq: Element) => Element | null = () => null;
-  const { serialize } = await import('../../src/xml.js');
+  const watched = new Map<string, (condition: string) => void>();
+  const { serialize, xml } = await import('../../src/xml.js');
   const transport = {
     online: true,
     crowded: false,
@@ -54,7 +57,10 @@ export async function openStage(env: Record<string, string> = {}, store?: Store)
     sendRaw: (text: string) => void sent.push(text),
     roomy: async () => {},
     barrier: async () => {},
-    watch: () => () => {},
+    watch: (id: string, from: string, heard: (stanza: Element) => void) => {
+      watched.set(id, (condition) => heard(xml('message', { type: 'error', id, from }, xml('error', { type: 'cancel' }, xml(condition, { xmlns: 'urn:ietf:params:xml:ns:xmpp-stanzas' })))));
+      return () => void watched.delete(id);
+    },
     request: async (iq: Element) => {
       const answer = respond(iq);
       if (!answer) throw new Error('nobody answers');
@@ -101,6 +107,7 @@ export async function openStage(env: Record<string, string> = {}, store?: Store)
     answer: (next) => {
       respond = next;
     },
+    refuse: (id, condition) => watched.get(id)!(condition),
     close: () => ctx.close(),
   };
   return stage;

@@ -394,6 +394,35 @@ describe('delivery', () => {
     expect(bounces.render().join('\n')).toMatch(/dx_bounces_total\{protocol="xmpp",condition="gone"\} [1-9]/);
   });
 
+  test('what a multicast service refuses after it counted as sent comes back: all get it one by one, as it stands by then, before what follows', async () => {
+    const host = ROMEO.split('@')[1]!;
+    const others = ['juliet', 'nurse', 'tybalt'].map((name) => `${name}@${host}`);
+    await follow();
+    await stage.receive(presence({ from: `${ROMEO}/x` }));
+    await settle();
+    for (const jid of others) await subscribe(jid);
+    await work();
+    // It says that it multiplies, and nothing more once it has something to multiply.
+    const info = xml('iq', { type: 'result' }, xml('query', { xmlns: 'http://jabber.org/protocol/disco#info' }, xml('feature', { var: 'http://jabber.org/protocol/address' })));
+    stage.answer((iq) => (iq.attrs.to !== host || stage.sent.some((text) => text.includes('<addresses')) ? null : info));
+    const { guid } = await post('first');
+    const multicast = (await work()).filter(({ attrs }) => attrs.to === host);
+    expect(multicast).toHaveLength(1);
+    expect(await ledger(guid)).toEqual([{ state: 'arrived', recipients: 4, refused: 0, error: null }]);
+    stage.refuse(multicast[0]!.attrs.id!, 'forbidden');
+    while ((await ledger(guid))[0]!.state === 'arrived') await new Promise(setImmediate);
+    expect(await ledger(guid)).toEqual([{ state: 'waiting', recipients: null, refused: 0, error: 'forbidden' }]);
+    await editPost(stage.ctx, alice, guid, 'second');
+    const next = await post('next');
+    stage.ctx.pass(10_000);
+    const sent = events(await work());
+    for (const to of [...others, `${ROMEO}/x`]) {
+      const told = sent.filter((one) => one.to === to).flatMap((one) => one.told);
+      expect(told).toEqual([`+${guid} second`, `+${guid} second`, `+${next.guid} next`]);
+    }
+    for (const line of [...(await ledger(guid)), ...(await ledger(next.guid))]) expect(line).toEqual({ state: 'arrived', recipients: 4, refused: 0, error: null });
+  });
+
   test('a condition that a stranger makes up is none', async () => {
     await subscribe(ROMEO);
     const { guid, id } = await post('one');
