@@ -10,10 +10,12 @@ import { addJobs } from '../src/store/jobs.js';
 import { addDeliveries, insertActivity } from '../src/store/ledger.js';
 import { openStore } from '../src/store/open.js';
 import { upsertSubscription } from '../src/store/xmpp.js';
-import { FAKE_DOMAIN, startFakeServer } from '../test/fault/fake-server.js';
+import { FAKE_DOMAIN, type FakeServer, startFakeServer } from '../test/fault/fake-server.js';
 import { makeAccount, makePost } from '../test/support/people.js';
 import { startPostgres } from '../test/support/servers/index.js';
 import { startTcpProxy } from '../test/support/tcp-proxy.js';
+import { bareInserts, perSecond } from './support/bare.js';
+import { rawComponent } from './support/component.js';
 import { percentiles, printMachine, printTable } from './support/figures.js';
 import { type Service, startService } from './support/service.js';
 
@@ -24,6 +26,8 @@ const HOSTS = 1_000;
 const THREE_DAYS_MS = 3 * 86_400_000;
 const SLOW = { bytesPerSecond: 20_000, forMs: 60_000 };
 const LOOK_EVERY_MS = 250;
+/** The same stanza, written to the far side again and again by nobody. */
+const BASELINE_STANZAS = 10_000;
 
 /** @param args `sqlite` or `postgres`; the deliveries that each post waits for (1,000) */
 export async function run([database = 'sqlite', hosts = String(HOSTS)]: string[]): Promise<void> {
@@ -41,10 +45,12 @@ export async function run([database = 'sqlite', hosts = String(HOSTS)]: string[]
   const fake = await startFakeServer();
   const came = new Map<string, string[]>();
   let stanzas = 0;
+  let sample = '';
   fake.onStanza = (stanza) => {
     const id = stanza.getChild('event')?.getChild('items')?.getChild('item')?.attrs.id;
     if (!id) return;
     stanzas += 1;
+    sample ||= String(stanza);
     const feed = `${stanza.attrs.from} ${stanza.attrs.to}`;
     came.set(feed, [...(came.get(feed) ?? []), id]);
   };
@@ -71,6 +77,13 @@ export async function run([database = 'sqlite', hosts = String(HOSTS)]: string[]
   rows.push(['order', faultsOf(came), 'none lost, each reader in order']);
   rows.push(['stanzas, of which came again', `${stanzas.toLocaleString('en')}, ${stanzas - new Set([...came].flatMap(([feed, ids]) => ids.map((id) => `${feed} ${id}`))).size}`, '']);
   await service.destroy();
+  const ours = (before * 1000) / quickly.tookMs;
+  for (const [name, rate] of [
+    ['bare component writes, until they are parsed', await writeAlone(fake, sample)],
+    ['bare durable inserts, one a delivery', perSecond(await bareInserts(url, sample))],
+  ] as const) {
+    rows.push([`baseline: ${name}`, `${Math.round(rate)}/s; ours ${(ours / rate).toFixed(2)} × that`, '']);
+  }
   await proxy.close();
   await fake.close();
   await store.close();
@@ -78,6 +91,20 @@ export async function run([database = 'sqlite', hosts = String(HOSTS)]: string[]
   rmSync(folder, { recursive: true });
   console.log(`${AUTHORS} authors, ${POSTS} posts each, ${hosts} servers with a reader each; ${database}`);
   printTable(rows);
+}
+
+/** @returns a second */
+async function writeAlone(fake: FakeServer, stanza: string): Promise<number> {
+  const raw = await rawComponent(fake.component);
+  const from = performance.now();
+  await new Promise<void>((resolve) => {
+    let parsed = 0;
+    fake.onStanza = () => ++parsed === BASELINE_STANZAS && resolve();
+    for (let at = 0; at < BASELINE_STANZAS; at++) raw.write(stanza);
+  });
+  const rate = (BASELINE_STANZAS * 1000) / (performance.now() - from);
+  raw.end();
+  return rate;
 }
 
 const mib = (bytes: number[]) => `${Math.round(Math.max(...bytes) / 2 ** 20)} MiB`;

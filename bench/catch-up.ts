@@ -2,7 +2,7 @@
 // and reads pages. The service itself was there all the time; a start has other costs (`start`).
 import { startEjabberd, startProsody } from '../test/support/servers/index.js';
 import { startTcpProxy, type TcpProxy } from '../test/support/tcp-proxy.js';
-import { percentiles, printMachine, printTable } from './support/figures.js';
+import { percentiles, printMachine, printTable, ratio } from './support/figures.js';
 import { COMPONENTS, openScene, type Scene, until } from './support/followers.js';
 
 /** A post each so long after the one before, and a page of the stream between them. */
@@ -15,7 +15,7 @@ const BACK_MS = 60_000;
 /** @param args feeds; milliseconds that each answer takes; `prosody` or `ejabberd`; `sqlite` or `postgres` */
 export async function run([feeds = '500', answerMs = '20', onlyServer = '', database = 'sqlite']: string[]): Promise<void> {
   printMachine();
-  const rows = [['server', 'requests', 'at once, most', 'posts missed, all here after, s', 'POST /posts quiet', 'POST /posts meanwhile', 'stream quiet', 'stream meanwhile']];
+  const rows = [['server', 'requests', 'at once, most', 'posts missed, all here after, s', 'POST /posts quiet', 'POST /posts meanwhile', '/ quiet (p50)', 'stream quiet', 'stream meanwhile', '/ quiet (p50)']];
   for (const start of [startProsody, startEjabberd]) {
     const server = await start(COMPONENTS);
     if (onlyServer === '' || server.name === onlyServer) {
@@ -77,7 +77,9 @@ async function measure({ service, publishers, feeds, alice, countPosts }: Scene,
     `${feeds.length * MISSED}, ${here === null ? 'never' : ((here - from) / 1000).toFixed(1)}`,
     percentiles(quiet.posts),
     percentiles(meanwhile.posts),
+    ratio(meanwhile.posts, quiet.posts),
     percentiles(quiet.pages),
     percentiles(meanwhile.pages),
+    ratio(meanwhile.pages, quiet.pages),
   ];
 }

@@ -1,13 +1,9 @@
 // Posts of people elsewhere (PEP events), stored and shown on an open page; beside a component that only reads the same, and bare durable inserts.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import Database from 'better-sqlite3';
-import pg from 'pg';
 import { createLog } from '../src/log.js';
 import { startEjabberd, startProsody } from '../test/support/servers/index.js';
 import { entry } from '../test/support/publishers.js';
 import { Transport } from '../src/xmpp/transport.js';
+import { bareInserts, perSecond } from './support/bare.js';
 import { printMachine, printTable } from './support/figures.js';
 import { COMPONENTS, LOOK_EVERY_MS, openPage, openScene, type Scene, until } from './support/followers.js';
 
@@ -15,7 +11,6 @@ const FEEDS = 100;
 /** Sent and not yet stored: more would only wait in the XMPP server. */
 const UNDERWAY = 2_000;
 const BASELINE_EVENTS = 10_000;
-const INSERTS_MS = 3_000;
 /** Before it, everything is still growing into its size. */
 const WARM_MS = 10_000;
 const MiB = 2 ** 20;
@@ -23,7 +18,7 @@ const MiB = 2 ** 20;
 /** @param args seconds of sending; `prosody` or `ejabberd`; `sqlite` or `postgres` (both of each, unless said) */
 export async function run([seconds = '30', onlyServer = '', onlyDatabase = '']: string[]): Promise<void> {
   printMachine();
-  const rows = [['server', 'database', 'sent in, s', 'stored', 'stored a second', 'read alone a second', 'bare inserts a second', 'lost, doubled', 'shown', 'last shown after, s', 'resident, MiB: start, end, most; slope a minute']];
+  const rows = [['server', 'database', 'sent in, s', 'stored', 'stored a second', 'read alone a second', 'stored / read', 'bare inserts a second', 'stored / inserts', 'lost, doubled', 'shown', 'last shown after, s', 'resident, MiB: start, end, most; slope a minute']];
   for (const start of [startProsody, startEjabberd]) {
     for (const database of ['sqlite', 'postgres'].filter((name) => onlyDatabase === '' || name === onlyDatabase)) {
       const server = await start(COMPONENTS);
@@ -42,7 +37,7 @@ export async function run([seconds = '30', onlyServer = '', onlyDatabase = '']: 
 async function measure(scene: Scene, forMs: number): Promise<string[]> {
   const { service, publishers, feeds, alice, countPosts } = scene;
   const baseline = await readAlone(scene);
-  const inserts = await insertAlone(scene);
+  const inserts = perSecond(await bareInserts(service.env.DX_DATABASE_URL ?? '', entry('p1@pub.test', 'e12345')));
 
   const shown = new Map<string, number>();
   let lastShown = 0;
@@ -80,14 +75,17 @@ async function measure(scene: Scene, forMs: number): Promise<string[]> {
   const [{ items, doubled }] = (await scene.store.query<{ items: number; doubled: number }>(
     `select count(*) as items, count(*) - count(distinct item_id) as doubled from post_origins where item_id like 'e%'`,
   )) as [{ items: number; doubled: number }];
+  const rate = (stored * 1000) / (lastAt - from);
   const steady = memory.filter(({ at }) => at > from + WARM_MS);
   const mib = (bytes = Number.NaN) => (bytes / MiB).toFixed(0);
   return [
     (sentIn / 1000).toFixed(1),
     String(stored),
-    ((stored * 1000) / (lastAt - from)).toFixed(0),
+    rate.toFixed(0),
     baseline.toFixed(0),
+    (rate / baseline).toFixed(2),
     inserts.toFixed(0),
+    (rate / inserts).toFixed(2),
     `${sent - Number(items)}, ${Number(doubled)}`,
     String(shown.size),
     ((lastShown - lastAt) / 1000).toFixed(1),
@@ -121,38 +119,7 @@ async function readAlone({ component, publishers, feeds }: Scene): Promise<numbe
       resolve();
     }, 5);
   });
-  const perSecond = (BASELINE_EVENTS * 1000) / (performance.now() - from);
+  const rate = (BASELINE_EVENTS * 1000) / (performance.now() - from);
   await bare.stop();
-  return perSecond;
-}
-
-/** The same text into a table of two columns, one durable transaction each, one after another, with the plain driver; a second. */
-async function insertAlone({ store, service }: Scene): Promise<number> {
-  const text = entry('p1@pub.test', 'e12345');
-  const [make, insert] = ['create table bare_inserts (id integer primary key, text varchar)', 'insert into bare_inserts (id, text) values ($1, $2)'];
-  const rate = async (one: (id: number) => unknown): Promise<number> => {
-    const from = performance.now();
-    let count = 0;
-    while (performance.now() - from < INSERTS_MS) await one(count++);
-    return (count * 1000) / (performance.now() - from);
-  };
-  if (store.dialect === 'sqlite') {
-    const folder = mkdtempSync(path.join(tmpdir(), 'dx-bench-'));
-    const database = new Database(path.join(folder, 'bare.sqlite'));
-    database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = FULL');
-    database.exec(make);
-    const statement = database.prepare('insert into bare_inserts (id, text) values (?, ?)');
-    const perSecond = await rate((id) => statement.run(id, text));
-    database.close();
-    rmSync(folder, { recursive: true });
-    return perSecond;
-  }
-  const client = new pg.Client({ connectionString: service.env.DX_DATABASE_URL });
-  await client.connect();
-  await client.query(make);
-  const perSecond = await rate((id) => client.query({ name: 'bare', text: insert, values: [id, text] }));
-  await client.query('drop table bare_inserts');
-  await client.end();
-  return perSecond;
+  return rate;
 }

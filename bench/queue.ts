@@ -12,7 +12,7 @@ import type { Store } from '../src/store/database.js';
 import { addJobs } from '../src/store/jobs.js';
 import { openStore } from '../src/store/open.js';
 import { startPostgres } from '../test/support/servers/index.js';
-import { median, percentiles, printMachine, printTable, quantile } from './support/figures.js';
+import { median, percentiles, printMachine, printTable, quantile, ratio } from './support/figures.js';
 
 const ROUNDS = 5;
 /** So many at once: a batch. */
@@ -31,7 +31,6 @@ const log = createLog('silent');
 const perSecond = (count: number, from: number): number => (count * 1000) / (performance.now() - from);
 const rate = (values: number[]): string => `${whole(median(values))}/s (${whole(Math.min(...values))}–${whole(Math.max(...values))})`;
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
-const ratio = (ours: number[], theirs: number[]): string => (median(ours) / median(theirs)).toFixed(2);
 
 export async function run(): Promise<void> {
   printMachine();

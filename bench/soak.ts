@@ -9,7 +9,8 @@ import { checkInvariants } from '../test/support/invariants.js';
 import { startLoad } from '../test/support/load.js';
 import { startPostgres, startProsody } from '../test/support/servers/index.js';
 import { openSink } from '../test/support/sink.js';
-import { percentiles, printMachine, printTable } from './support/figures.js';
+import { bareInserts } from './support/bare.js';
+import { percentiles, printMachine, printTable, ratio } from './support/figures.js';
 import { type Service, startService } from './support/service.js';
 
 const PER_SECOND = 50;
@@ -36,6 +37,7 @@ export async function run([minutes = '15', database = 'sqlite']: string[]): Prom
   const folder = mkdtempSync(path.join(tmpdir(), 'dx-bench-soak-'));
   const postgres = database === 'postgres' ? await startPostgres() : null;
   const url = postgres?.url ?? `sqlite:${path.join(folder, 'soak.sqlite')}`;
+  const inserts = await bareInserts(url, 'lorem ipsum '.repeat(40));
   const memoryFile = path.join(folder, 'memory.json');
   const server = await startProsody({ chatDomains: ['soak.test'], componentDomains: ['social.soak.test', ...HOSTS], componentSecret: 'secret' });
   const at = { host: server.host, port: server.componentPort, secret: 'secret' };
@@ -86,7 +88,8 @@ export async function run([minutes = '15', database = 'sqlite']: string[]): Prom
   printTable([
     ['what', 'figure', 'goal'],
     ['posts accepted', `${load.accepted.length} in ${Math.round(seconds)} s, ${(load.accepted.length / seconds).toFixed(1)}/s; ${load.failed} forms sent again`, '50/s'],
-    ['POST /posts', percentiles(load.tookMs), ''],
+    ['bare durable insert, before (baseline)', percentiles(inserts), ''],
+    ['POST /posts', `${percentiles(load.tookMs)}; ${ratio(load.tookMs, inserts)} × the baseline (p50)`, ''],
     ['items at readers of the servers that work', `${items - findings.lost} of ${items}, lost ${findings.lost}`, 'lost 0'],
     ['doubled (dropped by their id)', String(findings.repeated), '0'],
     ['faults', String(findings.faults.length), '0'],
