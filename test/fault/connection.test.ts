@@ -108,10 +108,10 @@ describe('the transport', () => {
   });
 
   test('a server that delivers slowly to us is not silent: the connection stays, and the answer counts when all of it is there', async () => {
-    const timing = { idleMs: 400, silentMs: 600, stepMs: 5_000 };
+    const timing = { idleMs: 1_000, silentMs: 1_500, stepMs: 5_000 };
     const transport = await open({ timing });
     await transport.barrier();
-    proxy.trickle(100, 'far');
+    proxy.trickle(50, 'far');
     const from = performance.now();
     await transport.barrier();
     expect(performance.now() - from).toBeGreaterThan(timing.silentMs);
