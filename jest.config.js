@@ -29,7 +29,7 @@ const level = (name) => ({
 export default {
   // For all levels: jest 30 heeds it only here. What waits for a stanza gives up by itself before that.
   testTimeout: 30_000,
-  // Many tests wait for a server most of the time. The test servers have domains for eight workers (test/support/servers/plan.ts).
-  maxWorkers: Math.min(8, Math.ceil(availableParallelism() * 1.5)),
+  // The test servers have domains for eight workers (test/support/servers/plan.ts). Half as many again were no quicker on two cores, and some tests gave up.
+  maxWorkers: Math.min(8, availableParallelism()),
   projects: [level('unit'), level('protocol'), level('browser'), level('fault')],
 };

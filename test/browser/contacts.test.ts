@@ -1,6 +1,10 @@
+import { jest } from '@jest/globals';
 import { look, nameOf, type Look } from '../support/browser.js';
 import { type BrowserSite, DESK, startBrowserSite } from '../support/browser-site.js';
 import { makeRoster } from '../support/roster.js';
+
+/** Thousands of rows, and two browsers. */
+jest.setTimeout(120_000);
 
 let visited: BrowserSite;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 // The service is restarted while people log in at real chat servers: nobody is refused, neither then nor when everybody comes back to a service
 // that has verified nothing yet.
 import { setTimeout as pause } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import type { Login } from '../support/bulk-accounts.js';
 import { logInAll } from '../support/bulk-logins.js';
 import { type LoginScene, startLoginScene } from '../support/login-scene.js';
@@ -11,6 +12,8 @@ const ACCOUNTS = 200;
 const PATIENCE_MS: Record<ServerName, number> = { prosody: 8_000, ejabberd: 1_400 };
 /** Who takes longer for a question that needs no database is busy with starting or ending. */
 const SLOW_MS = 60;
+/** Up to eight restarts. */
+jest.setTimeout(240_000);
 
 describe.each(SERVERS)('through %s', (name) => {
   let scene: LoginScene;

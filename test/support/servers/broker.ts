@@ -89,6 +89,7 @@ export async function startBroker(): Promise<{ url: string; stop(): Promise<void
       response.writeHead(500).end(error instanceof Error ? error.message : String(error));
     }
   });
+  listener.keepAliveTimeout = 0; // else a worker asks on a connection that is just being closed
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
 
   const stop = async () => {

@@ -11,7 +11,7 @@ describe('a server that makes up people', () => {
     await stage.account('alice');
     for (let n = 0; n < 2_000; n++) await stage.receive(SUBSCRIBE(n));
     stage.take();
-  });
+  }, 120_000);
   afterAll(() => stage.close());
 
   test('is told to wait, by its subscriptions', async () => {
