@@ -195,10 +195,10 @@ export function startWorker(options: WorkerOptions): Worker {
       if (endings.length > 0) await afterFailure(endings, error);
       throw error;
     }
-    begin(claims, askedAt);
-    isFull = free > 0 && claims.length === free;
+    for (const claim of claims) begin(claim, askedAt);
+    isFull = claims.length >= free;
     // All places are taken: perhaps some of them will turn out to be slow.
-    if (options.slow && isFull && aging === undefined) aging = setTimeout(growOld, options.slow.afterMs);
+    if (options.slow && free > 0 && isFull && aging === undefined) aging = setTimeout(growOld, options.slow.afterMs);
     if (free > 0 && claims.length < free) {
       const next = await nextRunAt(store, queue);
       if (next === null) unschedule();
@@ -207,16 +207,14 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
-  function begin(claims: readonly Claim[], askedAt: number): void {
-    for (const claim of claims) {
-      const run: Run = { claim, done: [], arrived: [], startedAt: askedAt, leaseEnds: askedAt + leaseMs, abort: new AbortController() };
-      running.add(run);
-      void perform(run).then((ending) => {
-        if (!running.delete(run)) return; // stop() has given it back already
-        if (ending) ended.push(ending);
-        wake();
-      });
-    }
+  function begin(claim: Claim, askedAt: number): void {
+    const run: Run = { claim, done: [], arrived: [], startedAt: askedAt, leaseEnds: askedAt + leaseMs, abort: new AbortController() };
+    running.add(run);
+    void perform(run).then((ending) => {
+      if (!running.delete(run)) return; // stop() has given it back already
+      if (ending) ended.push(ending);
+      wake();
+    });
   }
 
   async function writeDownAll(tx: Tx, endings: Ending[]): Promise<void> {
@@ -350,9 +348,9 @@ export function startWorker(options: WorkerOptions): Worker {
     leaseEnd: () => now() + leaseMs,
     // Not before those who wait already.
     free: () => (stopping || isFull || gate?.isOpen() === false ? 0 : places()),
-    take(claims) {
-      if (!stopping) return begin(claims, performance.now());
-      ended.push(...claims.map((claim) => ({ claim, done: [], arrived: [] })));
+    take(claim) {
+      if (!stopping) return begin(claim, performance.now());
+      ended.push({ claim, done: [], arrived: [] });
       wake();
     },
   };

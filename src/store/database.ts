@@ -26,8 +26,8 @@ export interface Tx extends Db {
   publish(event: LiveEvent): void;
   /** The worker of this process for the queue, if it has one. */
   hands(queue: Queue): Hands | undefined;
-  /** After the commit, that worker runs these; nobody else can claim them meanwhile. */
-  handOver(queue: Queue, claims: readonly Claim[]): void;
+  /** After the commit, the worker of its queue runs it; nobody else can claim it meanwhile. */
+  handOver(claim: Claim): void;
 }
 
 /** A worker that takes what a transaction of its own process adds: without looking into the queue, which costs as much as all that is done to run a job. */
@@ -36,7 +36,7 @@ export interface Hands {
   leaseEnd(): number;
   /** For how many more there is room now. */
   free(): number;
-  take(claims: readonly Claim[]): void;
+  take(claim: Claim): void;
 }
 
 export interface Store extends Db {

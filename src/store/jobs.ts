@@ -95,7 +95,7 @@ export async function addJobs(tx: Tx, jobs: readonly NewJob[], now: number = Dat
   }
   for (const [{ queue, key }, fence] of epochs) {
     const rows = added.filter((row) => row.ordering_key === key).sort((a, b) => a.id - b.id);
-    tx.handOver(queue, [{ queue, lane: key, fence, jobs: rows.map((row) => toJob(queue, row, 0)) }]);
+    tx.handOver({ queue, lane: key, fence, jobs: rows.map((row) => toJob(queue, row, 0)) });
   }
   const taken = new Set([...epochs.keys()].map(({ queue, key }) => `${queue} ${key}`));
   for (const { queue, lane, runAt } of jobs) if (!taken.has(`${queue} ${lane}`)) tx.wake(queue, runAt);

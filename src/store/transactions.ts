@@ -15,7 +15,7 @@ export class OpenTx implements Tx {
   /** The earliest moment for each. */
   readonly #wakes = new Map<Queue, number>();
   readonly #events: LiveEvent[] = [];
-  readonly #handedOver = new Map<Queue, Claim[]>();
+  readonly #handedOver: Claim[] = [];
   #open = true;
 
   constructor(
@@ -43,13 +43,13 @@ export class OpenTx implements Tx {
     return this.workers.get(queue);
   }
 
-  handOver(queue: Queue, claims: readonly Claim[]): void {
-    this.#handedOver.set(queue, [...(this.#handedOver.get(queue) ?? []), ...claims]);
+  handOver(claim: Claim): void {
+    this.#handedOver.push(claim);
   }
 
   /** After the commit: to the workers of this process. */
   tellHands(): void {
-    for (const [queue, claims] of this.#handedOver) this.workers.get(queue)?.take(claims);
+    for (const claim of this.#handedOver) this.workers.get(claim.queue)?.take(claim);
   }
 
   /** Runs the work and closes this for further queries. */
