@@ -4,10 +4,11 @@ import type { Db, Store, Tx } from './database.js';
 /** Of the table; the limiter of services/limits.ts writes its own statements. */
 export const LIMITS_TABLE = 'limits';
 
+const put = async (db: Db, key: string, points: number, untilMs: number): Promise<void> =>
+  void (await db.query('insert into limits (key, points, expire) values (?, ?, ?) on conflict (key) do update set points = excluded.points, expire = excluded.expire', [key, points, untilMs]));
+
 /** @param untilMs milliseconds UTC */
-export async function writeMark(store: Store, key: string, untilMs: number): Promise<void> {
-  await store.query('insert into limits (key, points, expire) values (?, 1, ?) on conflict (key) do update set expire = excluded.expire', [key, untilMs]);
-}
+export const writeMark = (store: Store, key: string, untilMs: number): Promise<void> => put(store, key, 1, untilMs);
 
 /** Until when it was noted, also when that is over; null when it is not there (any more). */
 export const readMark = async (store: Store, key: string): Promise<number | null> =>
@@ -17,12 +18,7 @@ export const readMark = async (store: Store, key: string): Promise<number | null
 const MULTICAST_MS = 30 * 24 * 3_600_000;
 
 /** Whether a host multiplies a post that goes to many there (XEP-0033): the connector notes it for `dx doctor`, on SQLite, too. */
-export const noteMulticast = async (tx: Tx, host: string, multiplies: boolean, now: number): Promise<void> =>
-  void (await tx.query('insert into limits (key, points, expire) values (?, ?, ?) on conflict (key) do update set points = excluded.points, expire = excluded.expire', [
-    `multicast:${host}`,
-    Number(multiplies),
-    now + MULTICAST_MS,
-  ]));
+export const noteMulticast = (tx: Tx, host: string, multiplies: boolean, now: number): Promise<void> => put(tx, `multicast:${host}`, Number(multiplies), now + MULTICAST_MS);
 
 /** null: not known. */
 export async function readMulticast(db: Db, host: string): Promise<boolean | null> {
