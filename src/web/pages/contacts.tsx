@@ -18,7 +18,7 @@ interface ContactsProps {
   /** This page does not begin with the first. */
   after?: number | undefined;
   counts: Record<Exclude<Circle, number>, number>;
-  /** The first who wait for an answer. */
+  /** The first who wait for an answer, where they stand above the others. */
   requests: Entry[];
   aspects: AspectView[];
   /** The aspect that is chosen in the form. */
@@ -65,7 +65,7 @@ export function ContactsPage({ circle, people, next, after, counts, requests, as
       </div>
       {notice && <Notice>{notice}</Notice>}
       <FaultSummary faults={faults} />
-      {requests.length > 0 && circle !== 'requests' && !isPaged && (
+      {requests.length > 0 && (
         <section class="sheet sheet--warm" aria-labelledby="req">
           <h2 id="req">{t.contacts.requests(counts.requests)}</h2>
           <Requests requests={requests} />

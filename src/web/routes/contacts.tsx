@@ -101,12 +101,17 @@ export function contactsRoutes(ctx: Context): express.Router {
   return router;
 }
 
-/** Those who ask are shown above the others: so many of them. */
+/** Those who ask are shown above the others, on the first page of these: so many of them. */
 const REQUESTS_MOST = 20;
 
 const peopleShown = async (ctx: Context, account: Account, circle: Circle, after?: number) => {
-  const [page, counts, requests] = await Promise.all([pageOfPeople(ctx, account, circle, { after }), countPeople(ctx, account), pageOfPeople(ctx, account, 'requests', { limit: REQUESTS_MOST })]);
-  return { circle, after, ...page, counts, requests: requests.people };
+  const isFirst = circle !== 'requests' && after === undefined;
+  const [page, counts, requests] = await Promise.all([
+    pageOfPeople(ctx, account, circle, { after }),
+    countPeople(ctx, account),
+    isFirst ? pageOfPeople(ctx, account, 'requests', { limit: REQUESTS_MOST }) : null,
+  ]);
+  return { circle, after, ...page, counts, requests: requests?.people ?? [] };
 };
 
 /** `?after=ID`: where the page before ended. */
