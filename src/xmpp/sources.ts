@@ -90,9 +90,9 @@ export class Sources implements NodeReader {
     const [actor, source] = await Promise.all([findActor(this.ctx.store, actorId), findSource(this.ctx.store, jid)]);
     if (!source) this.#owners.delete(jid);
     if (!actor?.isLocal) return;
-    if (source?.actorId === actorId) this.#owners.set(jid, actor.username);
-    if (source?.actorId === actorId) await this.parts.following.followSource(actor, jid, () => this.#look(actor, source));
-    else await this.parts.following.leaveSource(actor, jid);
+    if (source?.actorId !== actorId) return this.parts.following.leaveSource(actor, jid);
+    this.#owners.set(jid, actor.username);
+    await this.parts.following.followSource(actor, jid, () => this.#look(actor, source));
   }
 
   /**
