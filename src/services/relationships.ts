@@ -2,7 +2,7 @@ import type { Account } from '../domain/account.js';
 import { type Actor, handleOf, isDomain } from '../domain/actor.js';
 import { DomainError } from '../domain/errors.js';
 import { type FollowingState, nextRelationship, type Relationship, type RelationshipEvent } from '../domain/relationship.js';
-import { findAccount, findAccountByActor, updateAccount } from '../store/accounts.js';
+import { findAccountByActor, updateAccount } from '../store/accounts.js';
 import { aspectsOfMember, aspectsOfMembers, lockAspects, removeAspectMember } from '../store/aspects.js';
 import { addressesOf, findActor, findActorByAddress, findLocalActor, upsertRemoteActor } from '../store/actors.js';
 import type { Db, Tx } from '../store/database.js';
