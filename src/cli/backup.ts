@@ -7,7 +7,8 @@ import { z } from 'zod';
 import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import { readPictureFile, writePictureFile } from '../services/media.js';
-import { checkEmpty, checkNotNewer, dumpDatabase, dumpKind, loadDump, progress, runTool, type Say, syncFile } from '../store/backup.js';
+import { checkEmpty, dumpDatabase, dumpKind, loadDump, progress, runTool, type Say, syncFile } from '../store/backup.js';
+import { areNewer } from '../store/migrate.js';
 import { programFolder } from './snippets.js';
 
 /** The file's form. A program reads those that it knows: 1 had no pictures. */
@@ -144,7 +145,7 @@ export async function restore(config: Config, file: string, say: Say, reload: ()
     if (manifest.database !== kind) {
       throw new Error(`The backup has a database of the kind ${manifest.database}, but DX_DATABASE_URL names one of the kind ${kind}. Restore it where it came from.`);
     }
-    checkNotNewer(manifest.schema, manifest.version);
+    if (areNewer(manifest.schema)) throw new Error(`The backup was made by a newer version of diaspora-x (${manifest.version}): restore it with that version.`);
     await verify(folder, manifest);
     say('checksums are good');
     if (manifest.missing.length > 0) say(`note: ${manifest.missing.length} pictures are not in the backup, because their files were missing when it was made`);

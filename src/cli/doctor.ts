@@ -36,6 +36,7 @@ export async function examine(config: Config, options: ChatProbe = {}): Promise<
         ? ok('service', `It runs, and answers on ${at(config.listen)}.`)
         : warn('service', `Nothing answers on ${at(config.listen)}: diaspora-x does not run.`, 'Start it (dx serve), then run dx doctor again: what others see can be checked only then.'),
     );
+    if (opened) checks.push(await checkPictures(opened.ctx));
     checks.push(await checkComponent(config, service, opened?.ctx ?? null));
     checks.push(await checkAuthEndpoint(config, service));
     const chatServer = options.chatServer ?? ((await hasPrivateProsody(config)) ? { host: '127.0.0.1', port: config.xmppPort } : undefined);
@@ -110,6 +111,17 @@ async function checkDatabase(config: Config): Promise<{ opened: { ctx: Context; 
   const text = `${kind} answers; a commit takes ${ms.toFixed(1)} ms.`;
   const database = ms > SLOW_COMMIT_MS ? warn('database', text, 'That is slow: is the disk busy, or a network folder?') : ok('database', text);
   return { opened, checks: [database, ok('migrations', 'None is waiting.')] };
+}
+
+async function checkPictures(ctx: Context): Promise<Check> {
+  const { countPictures } = await import('../services/media.js');
+  const { total, missing } = await countPictures(ctx);
+  if (missing.length === 0) return ok('pictures', total === 0 ? 'Nobody has one yet.' : `${total}, and the files of all of them are there.`);
+  return bad(
+    'pictures',
+    `${missing.length} of ${total} are missing, such as ${missing[0]}.`,
+    'Bring the folder media back from a backup; several processes must share it (DX_STATE_DIR). What is lost for good, people choose anew.',
+  );
 }
 
 /** The median of five real commits, of a row that nobody has. */

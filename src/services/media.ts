@@ -1,7 +1,7 @@
 // Pictures of people. Whatever comes in is decoded, cropped and encoded anew, so that nothing of a file but its pixels goes on: no place, no camera,
 // no second picture, no script. Kept as files `media/ID` in the state directory; ID is the SHA-1 of the bytes (XEP-0084 §4.2).
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { OutputInfo } from 'sharp';
 import type { Account } from '../domain/account.js';
@@ -9,7 +9,7 @@ import { DomainError, NoRoom } from '../domain/errors.js';
 import { updateProfile } from '../store/actors.js';
 import type { Tx } from '../store/database.js';
 import { addJobs } from '../store/jobs.js';
-import { deleteUnused, findMedia, type Media, saveMedia } from '../store/media.js';
+import { deleteUnused, findMedia, listMediaIds, type Media, saveMedia } from '../store/media.js';
 import type { Context } from './context.js';
 
 export type { Media } from '../store/media.js';
@@ -168,4 +168,23 @@ export async function readPicture(ctx: Context, id: string): Promise<{ media: Me
   const bytes = await readPictureFile(ctx.config.stateDir, id);
   if (!bytes) ctx.log.error({ id }, 'the file of a picture is missing: all processes must share the folder media of DX_STATE_DIR; when it is lost, people choose their pictures anew');
   return bytes && { media, bytes };
+}
+
+/** So many files are looked for at once. */
+const AT_ONCE = 500;
+
+/**
+ * The pictures that the database names, and those of them whose files are not where this process looks.
+ * @returns `missing`: paths
+ */
+export async function countPictures({ store, config }: Pick<Context, 'store' | 'config'>): Promise<{ total: number; missing: string[] }> {
+  const missing: string[] = [];
+  let total = 0;
+  for (let ids = await listMediaIds(store, '', AT_ONCE); ids.length > 0; ids = await listMediaIds(store, ids.at(-1)!, AT_ONCE)) {
+    total += ids.length;
+    const files = ids.map((id) => fileOf(config.stateDir, id));
+    const isThere = await Promise.all(files.map((file) => access(file).then(() => true, () => false)));
+    missing.push(...files.filter((_, index) => !isThere[index]));
+  }
+  return { total, missing };
 }

@@ -5,7 +5,7 @@ import { chmod, link, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import type { Logger } from 'pino';
-import { migrations } from '../../migrations/index.js';
+import { areNewer } from './migrate.js';
 import { openStore } from './open.js';
 
 /** What a backup is of: a dump of one kind is of no use to the other. */
@@ -46,6 +46,12 @@ export interface Dumped {
 const MIGRATIONS_SEEN = 'select name from migrations order by id';
 const PICTURES = 'select distinct id from media order by id';
 
+/** Before anything is copied. @throws Error with a sentence for the operator */
+function checkKnown(dumped: Dumped): Dumped {
+  if (areNewer(dumped.schema)) throw new Error('The database was written by a newer version of diaspora-x: save it with that version.');
+  return dumped;
+}
+
 /**
  * Copies the database, as it is at one moment, into `file`, which must not exist. Others go on writing.
  * @throws Error with a sentence for the operator
@@ -61,7 +67,7 @@ async function dumpSqlite(database: string, file: string, say: Say): Promise<Dum
     // SQLite starts the copy anew whenever another process has written. One that is inside a transaction already keeps to its moment.
     source.exec('pragma query_only = on; begin');
     const texts = (table: string, sql: string): string[] => (source.prepare('select 1 from sqlite_master where name = ?').get(table) ? source.prepare<[], string>(sql).pluck().all() : []);
-    const dumped = { schema: texts('migrations', MIGRATIONS_SEEN), pictures: texts('media', PICTURES) };
+    const dumped = checkKnown({ schema: texts('migrations', MIGRATIONS_SEEN), pictures: texts('media', PICTURES) });
     const tell = progress('database', say);
     await source.backup(file, {
       progress: ({ totalPages, remainingPages }) => {
@@ -89,7 +95,7 @@ async function dumpPostgres(databaseUrl: string, file: string, log: Logger, say:
         const [has] = await tx.query<{ has: boolean }>('select to_regclass(?) is not null as has', [table]);
         return has!.has ? (await tx.query<Record<string, string>>(sql)).map((row) => Object.values(row)[0]!) : [];
       };
-      const dumped = { schema: await texts('migrations', MIGRATIONS_SEEN), pictures: await texts('media', PICTURES) };
+      const dumped = checkKnown({ schema: await texts('migrations', MIGRATIONS_SEEN), pictures: await texts('media', PICTURES) });
       say('database: pg_dump begins');
       await runTool('pg_dump', ['--format=custom', '--no-owner', '--no-privileges', `--snapshot=${moment!.snapshot}`, `--file=${file}`, `--dbname=${url}`], { env });
       return dumped;
@@ -128,15 +134,6 @@ export async function checkEmpty(databaseUrl: string, log: Logger): Promise<void
   } finally {
     await store.close();
   }
-}
-
-/**
- * Does this program know all that the dump's database has seen?
- * @throws Error with a sentence for the operator
- */
-export function checkNotNewer(seen: readonly string[], version: string): void {
-  const known = new Set(migrations.map(({ name }) => name));
-  if (seen.some((name) => !known.has(name))) throw new Error(`The backup was made by a newer version of diaspora-x (${version}): restore it with that version.`);
 }
 
 /**

@@ -26,3 +26,7 @@ export async function deleteUnused(tx: Tx, actorId: number): Promise<string[]> {
   for (const { id } of gone) if (!(await findMedia(tx, id))) orphans.push(id);
   return orphans;
 }
+
+/** The ids of all pictures, each once, in pages. @param after the last id of the page before */
+export const listMediaIds = async (db: Db, after: string, limit: number): Promise<string[]> =>
+  (await db.query<{ id: string }>('select distinct id from media where id > ? order by id limit ?', [after, limit])).map(({ id }) => id);

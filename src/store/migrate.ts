@@ -22,8 +22,10 @@ export const pendingMigrations = async (dataSource: DataSource): Promise<string[
   return known.filter((name) => !seen.has(name));
 };
 
-export const isNewer = async (dataSource: DataSource): Promise<boolean> =>
-  (await executed(dataSource)).some((name) => !known.includes(name));
+/** Has a database that has seen these migrations been written by a newer version? */
+export const areNewer = (seen: readonly string[]): boolean => seen.some((name) => !known.includes(name));
+
+export const isNewer = async (dataSource: DataSource): Promise<boolean> => areNewer(await executed(dataSource));
 
 /**
  * Runs what is pending. With `all` in one transaction, so that a process that dies in the middle leaves the schema as it was;

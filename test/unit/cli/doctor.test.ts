@@ -1,6 +1,6 @@
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createAuthServer } from '../../../src/auth/endpoint.js';
 import { type Check, examine, formatChecks } from '../../../src/cli/doctor.js';
@@ -8,6 +8,7 @@ import { probeLogin } from '../../../src/cli/xmpp-probe.js';
 import type { Config } from '../../../src/config.js';
 import { NS } from '../../../src/formats/namespaces.js';
 import { noteMulticast } from '../../../src/store/limits.js';
+import { saveMedia } from '../../../src/store/media.js';
 import { openStore } from '../../../src/store/open.js';
 import { upsertSubscription } from '../../../src/store/xmpp.js';
 import { type TestContext, testContext } from '../../support/context.js';
@@ -94,6 +95,23 @@ describe('dx doctor', () => {
     expect(checks.find((check) => check.name === 'database')).toMatchObject({ state: 'fail' });
     expect(checks.find((check) => check.name === 'mail')).toMatchObject({ state: 'ok' });
     expect(JSON.stringify(checks)).not.toContain('canary');
+  });
+
+  test('a picture whose file is missing is a failure that names it', async () => {
+    expect(await checkOf('pictures')).toMatchObject({ state: 'ok', text: 'Nobody has one yet.' });
+    const store = await openStore(config.databaseUrl, ctx.log);
+    const actorId = (await makeAccount(store, 'alice')).actor.id;
+    const ids = Array.from({ length: 501 }, (_, index) => index.toString(16).padStart(40, '0'));
+    mkdirSync(path.join(config.stateDir, 'media'));
+    for (const id of ids) {
+      await store.transaction((tx) => saveMedia(tx, { id, actorId, kind: 'avatar', mime: 'image/png', width: 1, height: 1, bytes: 1, createdAt: 0 }));
+      writeFileSync(path.join(config.stateDir, 'media', id), 'x');
+    }
+    await store.close();
+    expect(await checkOf('pictures')).toMatchObject({ state: 'ok', text: '501, and the files of all of them are there.' });
+    const gone = path.join(config.stateDir, 'media', ids[500]!);
+    rmSync(gone);
+    expect(await checkOf('pictures')).toMatchObject({ state: 'fail', text: `1 of 501 are missing, such as ${gone}.` });
   });
 
   test('waiting migrations are a warning, a newer database a failure', async () => {

@@ -1,6 +1,6 @@
 // Roles in processes of their own, without an XMPP server: what each tells of itself, and what is refused.
 import { createServer, type AddressInfo } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { examine } from '../../../src/cli/doctor.js';
@@ -67,7 +67,7 @@ describe('a database that a newer version has written', () => {
   test.each([
     ['SQLite', sqlite, COMMANDS],
     ['PostgreSQL', createDatabase, [...ROLE_COMMANDS, ...COMMANDS]],
-  ] as const)('is refused by every command on %s, with a sentence, and stays as it is', async (_kind, makeUrl, commands) => {
+  ] as const)('is refused by every command on %s, with a sentence, and stays as it is', async (kind, makeUrl, commands) => {
     const url = await makeUrl();
     const store = await openStore(url, silentLog, { poolSize: 2 });
     await store.migrate();
@@ -79,6 +79,10 @@ describe('a database that a newer version has written', () => {
       const { code, out, err } = await dx([...args], { DX_DATABASE_URL: url, DX_COMPONENT_URL: 'xmpp://127.0.0.1:1', DX_COMPONENT_SECRET: 'secret' });
       expect({ args, code, out, err }).toEqual({ args, code: 1, out: '', err: expect.stringMatching(/^The database was written by a newer version of diaspora-x\b.*\n$/) });
     }
+    const file = path.join(environment().directory, `newer-${kind}.tar`);
+    const saved = await dx(['backup', file], { DX_DATABASE_URL: url });
+    expect(saved).toMatchObject({ code: 1, err: expect.stringMatching(/\nThe database was written by a newer version of diaspora-x: save it with that version\.\n$/) });
+    expect(existsSync(file)).toBe(false);
     expect(await state()).toEqual(before);
     await store.close();
   });
