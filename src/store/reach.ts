@@ -1,7 +1,7 @@
 import type { Audience } from '../domain/activity.js';
 import type { Guid } from '../domain/guid.js';
 import type { Reach } from '../domain/post.js';
-import { VIEWER, viewerParam, visibleSql, WITH_VIEWER } from './access.js';
+import { AUTHOR, visibleSql, WITH_AUTHOR } from './access.js';
 import type { Db } from './database.js';
 import { countContacts, countFollowers } from './relationships.js';
 
@@ -23,9 +23,9 @@ export async function countReach(db: Db, authorId: number, audience: Audience): 
  */
 export async function listWhoSee(db: Db, authorId: number, guid: Guid): Promise<number[]> {
   const rows = await db.query<{ id: number }>(
-    `${WITH_VIEWER} select r.other_id as id from posts p join relationships r on r.actor_id = p.author_id
-     where p.guid = ? and p.author_id = ${VIEWER} and r.added_at is not null and ${visibleSql('p', 'r.other_id')} order by r.added_at, r.other_id`,
-    [viewerParam({ actorId: authorId }), guid],
+    `${WITH_AUTHOR} select r.other_id as id from posts p cross join relationships r
+     where p.guid = ? and p.author_id = ${AUTHOR} and r.actor_id = ${AUTHOR} and r.added_at is not null and ${visibleSql('p', 'r.other_id', AUTHOR)} order by r.added_at, r.other_id`,
+    [authorId, guid],
   );
   return rows.map(({ id }) => id);
 }

@@ -188,8 +188,9 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
       const tx = new OpenTx('sqlite', runner.manager, write, hands);
       const perform = () => wholly(askedAt, () => tx.perform(work));
       const result = await inTurn(() => (mayBeLost ? unsynced(perform) : perform()));
-      tx.tellHands();
+      const isBegun = tx.tellHands();
       for (const message of tx.messages()) notify.emit(message);
+      if (isBegun) await nextTick(); // what was handed over leaves first; the caller has only to say so
       return result;
     },
     migrate: () => migrating(() => schema.migrate(writer, 'none')),

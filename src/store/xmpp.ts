@@ -1,5 +1,5 @@
 import type { Guid } from '../domain/guid.js';
-import { personVisibleSql, visibleSql } from './access.js';
+import { AUTHOR, personVisibleSql, visibleSql, WITH_AUTHOR } from './access.js';
 import type { Db, Tx } from './database.js';
 import { chunks, marks, table } from './rows.js';
 import { type LegRow, LegSchema, type PresenceLeg, type PubsubSubscription, type SubscriptionRow, SubscriptionSchema } from './schema/relationships.js';
@@ -93,10 +93,11 @@ export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: numb
   const root = post.reshareOf ? `and not exists (select 1 from posts r where r.guid = p.reshare_of and not ${visibleSql('r', 't.person_id')})` : '';
   const [list, item] = db.dialect === 'postgres' ? ['json_agg', 'json_build_array'] : ['json_group_array', 'json_array'];
   const allOf = async <Row extends unknown[]>(columns: string, order: string, from: string, state: string): Promise<Row[]> => {
+    // SQLite reads in the order of a cross join: what is asked of the post is asked once, not for each row.
     const [found] = await db.query<{ all: string | Row[] | null }>(
-      `select ${list}(${item}(${columns}) order by ${order}) as "all" from posts p join ${from} t on t.actor_id = p.author_id
-       where p.guid = ? and p.author_id = ? and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id')} ${root}`,
-      [post.guid, post.authorId, host],
+      `${WITH_AUTHOR} select ${list}(${item}(${columns}) order by ${order}) as "all" from posts p cross join ${from} t
+       where p.guid = ? and p.author_id = ${AUTHOR} and t.actor_id = ${AUTHOR} and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id', AUTHOR)} ${root}`,
+      [post.authorId, post.guid, host],
     );
     return (typeof found!.all === 'string' ? JSON.parse(found!.all) : found!.all) ?? [];
   };
@@ -113,11 +114,11 @@ export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: numb
 
 /** Who is to hear that the actor's profile has changed: subscribers of its nodes and followers by presence, nobody with whom there is a block. */
 export async function profileTargets(db: Db, actorId: number, nodes: readonly string[]): Promise<{ subscriptions: Pick<PubsubSubscription, 'node' | 'jid'>[]; legs: Pick<PresenceLeg, 'jid'>[] }> {
-  const mayHear = personVisibleSql('t.actor_id', 't.person_id');
-  const subscribed = `select t.node, t.jid from subscriptions t where t.actor_id = ? and t.node in (${marks(nodes.length)}) and t.state = 'subscribed' and ${mayHear} order by t.jid`;
+  const mayHear = personVisibleSql(AUTHOR, 't.person_id');
+  const subscribed = `${WITH_AUTHOR} select t.node, t.jid from subscriptions t where t.actor_id = ${AUTHOR} and t.node in (${marks(nodes.length)}) and t.state = 'subscribed' and ${mayHear} order by t.jid`;
   return {
     subscriptions: await db.query<{ node: string; jid: string }>(subscribed, [actorId, ...nodes]),
-    legs: await db.query<{ jid: string }>(`select t.jid from presence_legs t where t.actor_id = ? and t.inbound = 'on' and ${mayHear} order by t.jid`, [actorId]),
+    legs: await db.query<{ jid: string }>(`${WITH_AUTHOR} select t.jid from presence_legs t where t.actor_id = ${AUTHOR} and t.inbound = 'on' and ${mayHear} order by t.jid`, [actorId]),
   };
 }
 
