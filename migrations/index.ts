@@ -12,6 +12,7 @@ import { Blocks1763712000090 } from './1763712000090-blocks.js';
 import { LatestPosts1763712000100 } from './1763712000100-latest-posts.js';
 import { ReachThen1763712000110 } from './1763712000110-reach-then.js';
 import { Circles1763712000120 } from './1763712000120-circles.js';
+import { RecipientPages1763712000130 } from './1763712000130-recipient-pages.js';
 
 /** All migrations, oldest first. A released one is never changed. */
-export const migrations = [Accounts1763712000000, Posts1763712000001, Relationships1763712000002, Delivery1763712000003, ChatChanges1763712000004, Social1763712000005, Processes1763712000050, Remote1763712000060, QueueIndexes1763712000070, Ledger1763712000080, Blocks1763712000090, LatestPosts1763712000100, ReachThen1763712000110, Circles1763712000120];
+export const migrations = [Accounts1763712000000, Posts1763712000001, Relationships1763712000002, Delivery1763712000003, ChatChanges1763712000004, Social1763712000005, Processes1763712000050, Remote1763712000060, QueueIndexes1763712000070, Ledger1763712000080, Blocks1763712000090, LatestPosts1763712000100, ReachThen1763712000110, Circles1763712000120, RecipientPages1763712000130];

@@ -4,14 +4,14 @@
 export type Viewer = { actorId: number } | 'anonymous';
 
 /** Between whom and one person there is a block is asked once for a statement, and not for each row: it is few people, and a page asks about thousands. */
-const withBlocksOf = (one: 'viewer' | 'author'): string => `with ${one}(id) as (select cast(? as integer)),
-  blocks(id) as materialized (select other_id from relationships where actor_id = (select id from ${one}) and blocked_at is not null
+const withBlocksOf = (one: 'viewer' | 'author', kept = ''): string => `with ${one}(id) as (select cast(? as integer)),
+  blocks(id) as ${kept} (select other_id from relationships where actor_id = (select id from ${one}) and blocked_at is not null
     union all select actor_id from relationships where other_id = (select id from ${one}) and blocked_at is not null)`;
 
 /** For SQL that begins with WITH_VIEWER. */
 export const VIEWER = '(select id from viewer)';
 /** Begins a statement whose viewer is bound once, as its first parameter: `visibleSql` is then given VIEWER. */
-export const WITH_VIEWER = withBlocksOf('viewer');
+export const WITH_VIEWER = withBlocksOf('viewer', 'materialized');
 /** For SQL that begins with WITH_AUTHOR. */
 export const AUTHOR = '(select id from author)';
 /** Begins a statement about posts of one author, who is bound once, as its first parameter, and many viewers: `visibleSql` is then given AUTHOR. */

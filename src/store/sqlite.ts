@@ -30,19 +30,27 @@ const BUSY_SLEEP_MS = 20;
 
 const STATEMENTS = 300;
 /** A page of the stream looks in some 400 places of the index of posts: SQLite's own 2 MiB would read most of them from the file anew each time. */
-const READ_CACHE_KIB = 16_000;
+const CACHE_SIZE = 'cache_size = -16000'; // KiB
+
+/** COMPAT SQLite 3.48 and later: it plans with the value of a bare parameter, so it prepares the statement anew each time. That takes ten times as long as many a query. */
+const BOUND_LIMIT = /\blimit \?/g;
 
 /** Runs SQL on a better-sqlite3 connection, with its statements kept prepared. @param translate its errors */
 function queries(connection: Database.Database, translate: (error: unknown) => unknown) {
   const prepared = new Map<string, Database.Statement>();
-  return async (sql: string, params: readonly unknown[]): Promise<unknown[]> => {
+  function prepare(sql: string): Database.Statement {
+    let statement = prepared.get(sql);
+    if (!statement) {
+      statement = connection.prepare(sql.replace(BOUND_LIMIT, 'limit ? + 0'));
+      if (prepared.size >= STATEMENTS) prepared.delete(prepared.keys().next().value!);
+      prepared.set(sql, statement);
+    }
+    return statement;
+  }
+  const run = (sql: string, params: readonly unknown[], wanted: 'any' | 'reading'): unknown[] | null => {
     try {
-      let statement = prepared.get(sql);
-      if (!statement) {
-        statement = connection.prepare(sql);
-        if (prepared.size >= STATEMENTS) prepared.delete(prepared.keys().next().value!);
-        prepared.set(sql, statement);
-      }
+      const statement = prepare(sql);
+      if (wanted === 'reading' && !statement.readonly) return null;
       const values = params.map((value) => (typeof value === 'boolean' ? Number(value) : value));
       if (statement.reader) return statement.all(...values);
       statement.run(...values);
@@ -50,6 +58,11 @@ function queries(connection: Database.Database, translate: (error: unknown) => u
     } catch (error) {
       throw translate(error);
     }
+  };
+  return {
+    run: (sql: string, params: readonly unknown[]): unknown[] => run(sql, params, 'any')!,
+    /** @returns null: this would write */
+    read: (sql: string, params: readonly unknown[]): unknown[] | null => run(sql, params, 'reading'),
   };
 }
 
@@ -68,7 +81,7 @@ export const connectionOf = (dataSource: DataSource) => (dataSource.driver as un
 
 /**
  * Two connections: one writes, in one transaction at a time (TypeORM would mix those that overlap, house.md §7); the other serves
- * everything that reads outside a transaction, so that nobody sees what is not committed. `:memory:` is a file in a temporary
+ * everything that reads meanwhile, so that nobody sees what is not committed. `:memory:` is a file in a temporary
  * folder, because two connections cannot share SQLite's own.
  */
 export async function openSqlite(file: string, log: Logger, busyWaitMs: number): Promise<Store> {
@@ -83,14 +96,17 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
       driver: WritingDatabase,
       timeout: BUSY_SLEEP_MS,
       enableWAL: true,
-      prepareDatabase: (connection: Database.Database) => void connection.pragma(SYNCHRONOUS),
+      prepareDatabase: (connection: Database.Database) => {
+        connection.pragma(SYNCHRONOUS);
+        connection.pragma(CACHE_SIZE);
+      },
     });
     reader = await connectSqlite({
       database,
       timeout: busyWaitMs, // readers wait only while a crashed WAL is recovered
       prepareDatabase: (connection: Database.Database) => {
         connection.pragma('query_only = ON');
-        connection.pragma(`cache_size = -${READ_CACHE_KIB}`);
+        connection.pragma(CACHE_SIZE);
       },
     });
   } catch (error) {
@@ -101,8 +117,10 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   // Of the connection that writes: it does not count its own commits, and the other one makes none.
   const notify = new SqliteNotifier(() => connectionOf(writer).pragma('data_version', { simple: true }), log);
   // To write there is a mistake of ours, whatever the state of the file.
-  const read = queries(connectionOf(reader), (error) => ((error as { code?: unknown }).code === 'SQLITE_READONLY' ? error : translateError(error)));
-  const write = queries(connectionOf(writer), translateError);
+  const aside = queries(connectionOf(reader), (error) => ((error as { code?: unknown }).code === 'SQLITE_READONLY' ? error : translateError(error)));
+  const own = queries(connectionOf(writer), translateError);
+  // After each commit the cache of the other connection is empty, while this one has in it what it wrote: it reads, too, while no transaction is open.
+  const read = (sql: string, params: readonly unknown[]) => (connectionOf(writer).inTransaction ? null : own.read(sql, params)) ?? aside.run(sql, params);
   const runner = writer.createQueryRunner();
 
   let tail: Promise<unknown> = Promise.resolve();
@@ -181,11 +199,11 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     manager: reader.manager,
     notify,
     hands,
-    query: async <T>(sql: string, params: readonly unknown[] = []) => (await read(sql, params)) as T[],
+    query: async <T>(sql: string, params: readonly unknown[] = []) => read(sql, params) as T[],
     async transaction(work, { mayBeLost = false } = {}) {
       OpenTx.refuseNesting();
       const askedAt = performance.now();
-      const tx = new OpenTx('sqlite', runner.manager, write, hands);
+      const tx = new OpenTx('sqlite', runner.manager, async (sql, params) => own.run(sql, params), hands);
       const perform = () => wholly(askedAt, () => tx.perform(work));
       const result = await inTurn(() => (mayBeLost ? unsynced(perform) : perform()));
       const isBegun = tx.tellHands();
@@ -197,7 +215,7 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     revert: () => migrating(() => schema.revert(writer, 'none')),
     pendingMigrations: () => inTurn(() => schema.pendingMigrations(writer)),
     isNewer: () => inTurn(() => schema.isNewer(writer)),
-    ping: async () => void (await read('select 1', [])),
+    ping: async () => void read('select 1', []),
     async close() {
       notify.close();
       await inTurn(async () => {

@@ -74,42 +74,98 @@ export async function countSubscriptionsOf(db: Db, jid: string): Promise<number>
   return (await db.query<{ n: number }>('select count(*) as n from subscriptions where jid = ?', [jid]))[0]!.n;
 }
 
+type SubscriptionTarget = Pick<PubsubSubscription, 'node' | 'jid' | 'personId' | 'pausedUntil'>;
+type LegTarget = Pick<PresenceLeg, 'actorId' | 'jid' | 'personId' | 'lastGuid'>;
+
 /** Whom an activity goes to on one host, no more of each than sending needs. JIDs are bare. */
 export interface DeliveryTargets {
-  subscriptions: Pick<PubsubSubscription, 'node' | 'jid' | 'personId' | 'pausedUntil'>[];
-  legs: Pick<PresenceLeg, 'actorId' | 'jid' | 'personId' | 'lastGuid'>[];
+  subscriptions: SubscriptionTarget[];
+  legs: LegTarget[];
+  /** Only the first of each may be here: `targetPages` has the others. */
+  isBeginning: boolean;
 }
 
+/** The post (or its end) that somebody is to hear of, and the nodes whose subscribers are meant. */
+interface Told {
+  post: { guid: Guid; authorId: number; reshareOf?: Guid | null };
+  nodes: readonly string[];
+}
+
+/** Of one host so many at once: nothing else runs while they are read, and what is for them made. */
+export const TARGETS = { page: 1_000 };
+
+const KINDS = {
+  subscriptions: { table: 'subscriptions', columns: ['node', 'jid', 'person_id', 'paused_until'], order: ['jid', 'node'], which: "state = 'subscribed'" },
+  legs: { table: 'presence_legs', columns: ['actor_id', 'jid', 'person_id', 'last_guid'], order: ['jid'], which: "inbound = 'on'" },
+} as const;
+type Kind = keyof typeof KINDS;
+type SubscriptionValues = [node: string, jid: string, personId: number | null, pausedUntil: number | null];
+type LegValues = [actorId: number, jid: string, personId: number, lastGuid: Guid | null];
+
+const READ: { [K in Kind]: (values: never) => DeliveryTargets[K][number] } = {
+  subscriptions: ([node, jid, personId, pausedUntil]: SubscriptionValues) => ({ node, jid, personId, pausedUntil }),
+  legs: ([actorId, jid, personId, lastGuid]: LegValues) => ({ actorId, jid, personId, lastGuid }),
+};
+
 /**
- * Who on each of these hosts is to hear of the post (or of its end) now: explicit subscriptions and followers by presence, each only if the
- * access check admits the person behind it. `pausedUntil` and caps are the caller's. The database brings thousands of them over as one text, for
- * row by row that costs more than the check.
- * @param hosts different ones
+ * Who on these hosts is to hear of it now, each only if the access check admits the person behind it. The database brings them over as one text, for row by
+ * row that costs more than the check.
+ * @param page of one host: the first so many after this row; missing: all
  */
-export async function deliveryTargets(db: Db, post: { guid: Guid; authorId: number; reshareOf?: Guid | null }, hosts: readonly string[]): Promise<Map<string, DeliveryTargets>> {
+async function findTargets<K extends Kind>(db: Db, kind: K, { post, nodes }: Told, hosts: readonly string[], page?: { after: readonly string[]; most: number }): Promise<DeliveryTargets[K]> {
+  const { table, columns, order, which } = KINDS[kind];
   const [host, isThere] =
     hosts.length === 1 ? [hosts[0], 't.host = ?'] : db.dialect === 'postgres' ? [hosts, 't.host = any(?)'] : [JSON.stringify(hosts), 't.host in (select value from json_each(?))'];
   // A reshare shows its root: nobody gets it to whom the root's author shows nothing.
   const root = post.reshareOf ? `and not exists (select 1 from posts r where r.guid = p.reshare_of and not ${visibleSql('r', 't.person_id')})` : '';
-  const [list, item] = db.dialect === 'postgres' ? ['json_agg', 'json_build_array'] : ['json_group_array', 'json_array'];
-  const allOf = async <Row extends unknown[]>(columns: string, order: string, from: string, state: string): Promise<Row[]> => {
-    // SQLite reads in the order of a cross join: what is asked of the post is asked once, not for each row.
-    const [found] = await db.query<{ all: string | Row[] | null }>(
-      `${WITH_AUTHOR} select ${list}(${item}(${columns}) order by ${order}) as "all" from posts p cross join ${from} t
-       where p.guid = ? and p.author_id = ${AUTHOR} and t.actor_id = ${AUTHOR} and ${isThere} and t.${state} and ${visibleSql('p', 't.person_id', AUTHOR)} ${root}`,
-      [post.authorId, post.guid, host],
-    );
-    return (typeof found!.all === 'string' ? JSON.parse(found!.all) : found!.all) ?? [];
-  };
-  type Subscription = [node: string, jid: string, personId: number | null, pausedUntil: number | null];
-  type Leg = [actorId: number, jid: string, personId: number, lastGuid: Guid | null];
-  const subscribed = await allOf<Subscription>('t.node, t.jid, t.person_id, t.paused_until', 't.jid, t.node', 'subscriptions', "state = 'subscribed'");
-  const following = await allOf<Leg>('t.actor_id, t.jid, t.person_id, t.last_guid', 't.jid', 'presence_legs', "inbound = 'on'");
-  const targets = new Map<string, DeliveryTargets>(hosts.map((each) => [each, { subscriptions: [], legs: [] }]));
-  const of = (jid: string) => targets.get(hosts.length === 1 ? hosts[0]! : hostOf(jid))!;
-  for (const [node, jid, personId, pausedUntil] of subscribed) of(jid).subscriptions.push({ node, jid, personId, pausedUntil });
-  for (const [actorId, jid, personId, lastGuid] of following) of(jid).legs.push({ actorId, jid, personId, lastGuid });
+  const [all, item] = db.dialect === 'postgres' ? ['json_agg', 'json_build_array'] : ['json_group_array', 'json_array'];
+  const list = columns.map((column) => `t.${column}`).join(', ');
+  const ofNodes = kind === 'subscriptions' ? `and t.node in (${marks(nodes.length)})` : '';
+  const by = order.map((column) => `t.${column}`).join(', ');
+  const [beyond, most] = page ? [`and (${by}) > (${marks(order.length)})`, 'limit ?'] : ['', ''];
+  // SQLite reads in the order of a cross join: what is asked of the post is asked once, not for each row. By its key alone (+) it is one post, whose rows
+  // come out of the index in their order; and in that order both databases make the list.
+  const [found] = await db.query<{ all: string | unknown[] | null }>(
+    `${WITH_AUTHOR} select ${all}(${item}(${list})) as "all" from (
+       select ${list} from posts p cross join ${table} t
+       where p.guid = ? and +p.author_id = ${AUTHOR} and t.actor_id = ${AUTHOR} and ${isThere} and t.${which} ${ofNodes} ${beyond} and ${visibleSql('p', 't.person_id', AUTHOR)} ${root}
+       order by ${by} ${most}) t`,
+    [post.authorId, post.guid, host, ...(kind === 'subscriptions' ? nodes : []), ...(page ? [...page.after, page.most] : [])],
+  );
+  const rows = (typeof found!.all === 'string' ? JSON.parse(found!.all) : found!.all) ?? [];
+  return rows.map(READ[kind]);
+}
+
+/**
+ * Whom it goes to on each of these hosts: explicit subscriptions and followers by presence, in the order of their JIDs. `pausedUntil` and caps are the
+ * caller's.
+ * @param hosts different ones; of a single one it is the first page, from which `targetPages` goes on
+ */
+export async function deliveryTargets(db: Db, told: Told, hosts: readonly string[]): Promise<Map<string, DeliveryTargets>> {
+  const isBeginning = hosts.length === 1;
+  const find = <K extends Kind>(kind: K) => findTargets(db, kind, told, hosts, isBeginning ? { after: KINDS[kind].order.map(() => ''), most: TARGETS.page } : undefined);
+  const subscriptions = await find('subscriptions');
+  const legs = await find('legs');
+  if (isBeginning) return new Map([[hosts[0]!, { subscriptions, legs, isBeginning }]]);
+  const targets = new Map<string, DeliveryTargets>(hosts.map((each) => [each, { subscriptions: [], legs: [], isBeginning }]));
+  for (const one of subscriptions) targets.get(hostOf(one.jid))!.subscriptions.push(one);
+  for (const one of legs) targets.get(hostOf(one.jid))!.legs.push(one);
   return targets;
+}
+
+/**
+ * All of one kind on a host, page by page, each as it stands when it is asked for.
+ * @param found what `deliveryTargets` has found there: the first page
+ */
+export async function* targetPages<K extends Kind>(db: Db, kind: K, told: Told, host: string, found: DeliveryTargets): AsyncGenerator<DeliveryTargets[K]> {
+  let page = found[kind];
+  yield page;
+  while (found.isBeginning && page.length >= TARGETS.page) {
+    await new Promise((resolve) => setImmediate(resolve)); // this one leaves first, and others have waited
+    const last = page.at(-1)!;
+    page = await findTargets(db, kind, told, [host], { after: KINDS[kind].order.map((column) => last[column as keyof typeof last] as string), most: TARGETS.page });
+    yield page;
+  }
 }
 
 /** Who is to hear that the actor's profile has changed: subscribers of its nodes and followers by presence, nobody with whom there is a block. */

@@ -14,7 +14,7 @@ import { findActor, findLocalActor } from '../store/actors.js';
 import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { together } from '../store/together.js';
-import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, upsertSubscription } from '../store/xmpp.js';
+import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, targetPages, upsertSubscription } from '../store/xmpp.js';
 import { type Element, xml } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
@@ -39,6 +39,10 @@ const BURST = 64;
 
 /** Messages as text, for as long as anyone has them. */
 const written = new WeakMap<Element, (to: string) => string>();
+
+/** JIDs, bare or full. */
+type Recipients = Map<FeedNodeName, string[]>;
+const byNode = (): Recipients => new Map(FEED_NODES.map((node) => [node, []]));
 
 /** What feeds.ts needs of the rest of this folder. */
 export interface FeedsParts {
@@ -96,46 +100,67 @@ export class Feeds {
     const under = await this.#tellUnder(activity, post, author, host, signal);
     if (!isOfFeed(activity.verb)) return { recipients: under, resting: 0 };
     const targets = await this.#targets(post, host);
+    const told = { post, nodes: FEED_NODES };
     const now = ctx.now();
 
-    const to = new Map<FeedNodeName, string[]>(FEED_NODES.map((node) => [node, []]));
     const people = new Set<string>();
     const resting = new Set<string>();
+    const sending: Promise<void>[] = [];
+    /** Whom it goes to because of one page. Nothing waits for its end but the barrier: the next page is read meanwhile. */
+    const sendTo = async (to: Recipients) => {
+      for (const [node, recipients] of to) {
+        if (recipients.length === 0) continue;
+        const sent = events(node).then((event) => this.#sendAll(host, event, recipients, { activity, signal }));
+        sent.catch(() => {}); // known below
+        sending.push(sent);
+      }
+      if (!parts.transport.crowded) return;
+      await parts.transport.roomy();
+      signal.throwIfAborted();
+    };
+
     const explicit = new Set<string>();
-    for (const { jid, node, pausedUntil } of targets.subscriptions) {
-      const recipients = to.get(node as FeedNodeName);
-      if (!recipients) continue;
-      if (targets.legs.length > 0) explicit.add(`${node} ${jid}`);
-      if (pausedUntil !== null && pausedUntil > now) {
-        resting.add(jid);
-        continue;
-      }
-      recipients.push(jid);
-      people.add(jid);
-    }
-    const reached: string[] = [];
-    for (const leg of targets.legs) {
-      const resources = parts.known.resources(author.username, leg.jid);
-      if (resources.length === 0 || (activity.verb === 'post' && this.#sentUpTo(leg) >= post.guid)) continue;
-      let wants = false;
-      for (const resource of resources) {
-        const interests = parts.interests.known(resource);
-        for (const node of FEED_NODES) {
-          if (!interests.has(node)) continue;
-          wants = true;
-          if (!explicit.has(`${node} ${leg.jid}`)) to.get(node)!.push(resource.jid);
+    for await (const page of targetPages(ctx.store, 'subscriptions', told, host, targets)) {
+      const to = byNode();
+      for (const { jid, node, pausedUntil } of page) {
+        const recipients = to.get(node as FeedNodeName);
+        if (!recipients) continue;
+        if (targets.legs.length > 0) explicit.add(`${node} ${jid}`);
+        if (pausedUntil !== null && pausedUntil > now) {
+          resting.add(jid);
+          continue;
         }
+        recipients.push(jid);
+        people.add(jid);
       }
-      if (!wants) continue;
-      reached.push(leg.jid);
-      people.add(leg.jid);
+      await sendTo(to);
     }
 
     // The host was out of reach: perhaps they have gone since, and nobody could say so. Who was there gets it, who was not finds it owed to him.
     const isDoubtful = this.#unreached.has(`${author.username}/${host}`);
-    if (isDoubtful) for (const jid of reached) parts.transport.send(xml('presence', { type: 'probe', from: componentJidOf(author, ctx.config.domain), to: jid }));
-    const sending = [...to].filter(([, recipients]) => recipients.length > 0);
-    await Promise.all(sending.map(async ([node, recipients]) => this.#sendAll(host, await events(node), recipients, { activity, signal })));
+    const reached: string[] = [];
+    for await (const page of targetPages(ctx.store, 'legs', told, host, targets)) {
+      const to = byNode();
+      for (const leg of page) {
+        const resources = parts.known.resources(author.username, leg.jid);
+        if (resources.length === 0 || (activity.verb === 'post' && this.#sentUpTo(leg) >= post.guid)) continue;
+        let wants = false;
+        for (const resource of resources) {
+          const interests = parts.interests.known(resource);
+          for (const node of FEED_NODES) {
+            if (!interests.has(node)) continue;
+            wants = true;
+            if (!explicit.has(`${node} ${leg.jid}`)) to.get(node)!.push(resource.jid);
+          }
+        }
+        if (!wants) continue;
+        reached.push(leg.jid);
+        people.add(leg.jid);
+        if (isDoubtful) parts.transport.send(xml('presence', { type: 'probe', from: componentJidOf(author, ctx.config.domain), to: leg.jid }));
+      }
+      await sendTo(to);
+    }
+    await Promise.all(sending);
     if (people.size > 0) await parts.transport.barrier();
     if (reached.length > 0 && !isDoubtful) {
       await together(ctx.store, `sent ${activity.id} of ${author.id}`, reached, (of) => ctx.store.transaction((tx) => markSent(tx, author.id, of.flat(), activity.id)));
@@ -159,7 +184,7 @@ export class Feeds {
   async #targets(post: Post, host: string): Promise<DeliveryTargets> {
     const { store } = this.ctx;
     // The author's lane keeps a host from being asked for twice at once; who asks again meanwhile must not get half of what there is.
-    return (await together(store, `targets of ${post.guid}`, host, (hosts) => deliveryTargets(store, post, [...new Set(hosts)]))).get(host)!;
+    return (await together(store, `targets of ${post.guid}`, host, (hosts) => deliveryTargets(store, { post, nodes: FEED_NODES }, [...new Set(hosts)]))).get(host)!;
   }
 
   /** What was done under the post, to those who subscribed to its nodes. @returns how many bare JIDs */

@@ -65,7 +65,7 @@ export const LegSchema = new EntitySchema<LegRow>({
     lastGuid: nullable(varchar),
   } satisfies Columns<LegRow>,
   indices: [
-    { name: 'presence_legs_by_host', columns: ['actorId', 'host'] },
+    { name: 'presence_legs_by_host', columns: ['actorId', 'host', 'jid'] },
     { name: 'presence_legs_by_person', columns: ['personId'] },
   ],
 });
@@ -101,7 +101,7 @@ export const SubscriptionSchema = new EntitySchema<SubscriptionRow>({
     createdAt: time,
   } satisfies Columns<SubscriptionRow>,
   indices: [
-    { name: 'subscriptions_by_host', columns: ['actorId', 'host'] },
+    { name: 'subscriptions_by_host', columns: ['actorId', 'host', 'jid', 'node'] },
     { name: 'subscriptions_by_jid', columns: ['jid'] },
     { name: 'subscriptions_by_person', columns: ['personId'] },
   ],

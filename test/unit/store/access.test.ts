@@ -151,7 +151,7 @@ describeStores((makeStore) => {
     return AUDIENCES.filter((_, index) => found[index]);
   };
   const guidsOf = (list: { guid: Guid }[]) => list.map(({ guid }) => guid);
-  const targetsOf = async (to: Audience['to'], ...hosts: string[]) => (await deliveryTargets(store, { guid: posts[to], authorId }, hosts)).get('example.net')!;
+  const targetsOf = async (to: Audience['to'], ...hosts: string[]) => (await deliveryTargets(store, { post: { guid: posts[to], authorId }, nodes: ['urn:xmpp:microblog:0'] }, hosts)).get('example.net')!;
   const idOf = (viewer: Viewer) => (viewer === 'anonymous' ? null : viewer.actorId);
 
   /** Every path by which the store hands out posts: each tells which of them the viewer gets. */

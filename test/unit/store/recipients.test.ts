@@ -1,7 +1,8 @@
 import type { Actor } from '../../../src/domain/actor.js';
 import type { Post } from '../../../src/domain/post.js';
 import type { Store } from '../../../src/store/database.js';
-import { deliveryTargets, listHostsOfMany, saveLeg, subscriptionHosts, upsertSubscription } from '../../../src/store/xmpp.js';
+import { type DeliveryTargets, deliveryTargets, listHostsOfMany, saveLeg, subscriptionHosts, TARGETS, targetPages, upsertSubscription } from '../../../src/store/xmpp.js';
+import { saveRelationship } from '../../../src/store/relationships.js';
 import { makeAccount, makePost, makeRemote } from '../../support/people.js';
 import { describeStores } from '../../support/store.js';
 
@@ -13,11 +14,13 @@ describeStores((makeStore) => {
   let author: Actor;
   let reader: Actor;
   let post: Post;
+  let told: { post: Post; nodes: string[] };
   beforeEach(async () => {
     store = await makeStore();
     author = (await makeAccount(store, 'alice')).actor;
     reader = await makeRemote(store, 'bob@bob.test');
     post = await makePost(store, author.id, { to: 'public' }, 1_000);
+    told = { post, nodes: [FEED, SAME_IN_JSON] };
   });
   const subscribe = (jid: string, { node = FEED, state = 'subscribed' as 'subscribed' | 'pending', actorId = author.id, pausedUntil = null as number | null } = {}) =>
     store.transaction((tx) => upsertSubscription(tx, { actorId, node, jid, personId: null, subid: '1', state, pausedUntil, createdAt: 1 }));
@@ -58,9 +61,11 @@ describeStores((makeStore) => {
     await subscribe(odd);
     await subscribe('bob@b.test', { pausedUntil: 1_795_000_000_000 });
     await subscribe('bob@b.test', { node: SAME_IN_JSON });
+    await subscribe('dave@b.test', { node: `${FEED}:comments/x` });
     await follow('carol@b.test', post.guid);
     await follow('amy@b.test');
-    expect((await deliveryTargets(store, post, ['b.test'])).get('b.test')).toEqual({
+    expect((await deliveryTargets(store, told, ['b.test'])).get('b.test')).toEqual({
+      isBeginning: true,
       subscriptions: [
         { node: SAME_IN_JSON, jid: 'bob@b.test', personId: null, pausedUntil: null },
         { node: FEED, jid: 'bob@b.test', personId: null, pausedUntil: 1_795_000_000_000 },
@@ -70,6 +75,49 @@ describeStores((makeStore) => {
         { actorId: author.id, jid: 'amy@b.test', personId: reader.id, lastGuid: null },
         { actorId: author.id, jid: 'carol@b.test', personId: reader.id, lastGuid: post.guid },
       ],
+    });
+  });
+
+  describe('of a host with many', () => {
+    const normal = { ...TARGETS };
+    beforeEach(() => void Object.assign(TARGETS, { page: 2 }));
+    afterEach(() => void Object.assign(TARGETS, normal));
+
+    const pagesOf = async <K extends 'subscriptions' | 'legs'>(kind: K, found: DeliveryTargets) => {
+      const pages: string[][] = [];
+      for await (const page of targetPages(store, kind, told, 'b.test', found)) pages.push(page.map((one) => ('node' in one ? `${one.jid} ${one.node}` : one.jid)));
+      return pages;
+    };
+    const found = async (...hosts: string[]) => (await deliveryTargets(store, told, hosts)).get('b.test')!;
+
+    test('they come page by page, each once and in order, where a page ends between two nodes of one address, too', async () => {
+      for (const name of ['a', 'b', 'c', 'd']) await subscribe(`${name}@b.test`);
+      for (const name of ['b', 'c']) await subscribe(`${name}@b.test`, { node: SAME_IN_JSON });
+      await subscribe('a@c.test');
+      for (const name of ['e', 'f', 'g', 'h', 'i']) await follow(`${name}@b.test`);
+      const targets = await found('b.test');
+      expect(await pagesOf('subscriptions', targets)).toEqual([
+        [`a@b.test ${FEED}`, `b@b.test ${SAME_IN_JSON}`],
+        [`b@b.test ${FEED}`, `c@b.test ${SAME_IN_JSON}`],
+        [`c@b.test ${FEED}`, `d@b.test ${FEED}`],
+        [],
+      ]);
+      expect(await pagesOf('legs', targets)).toEqual([['e@b.test', 'f@b.test'], ['g@b.test', 'h@b.test'], ['i@b.test']]);
+    });
+
+    test('there is one page when there are as few, or when several hosts were asked for together', async () => {
+      await subscribe('a@b.test');
+      expect(await pagesOf('subscriptions', await found('b.test'))).toEqual([[`a@b.test ${FEED}`]]);
+      expect(await pagesOf('legs', await found('b.test'))).toEqual([[]]);
+      for (const name of ['b', 'c', 'd']) await subscribe(`${name}@b.test`);
+      expect(await pagesOf('subscriptions', await found('b.test', 'c.test'))).toEqual([['a', 'b', 'c', 'd'].map((name) => `${name}@b.test ${FEED}`)]);
+    });
+
+    test('who was blocked after the first page gets none of the next', async () => {
+      for (const name of ['a', 'b', 'c', 'd']) await store.transaction((tx) => upsertSubscription(tx, { actorId: author.id, node: FEED, jid: `${name}@b.test`, personId: reader.id, subid: '1', state: 'subscribed', pausedUntil: null, createdAt: 1 }));
+      const targets = await found('b.test');
+      await store.transaction((tx) => saveRelationship(tx, { actorId: author.id, otherId: reader.id, follower: 'none', following: 'none', addedAt: null, blockedAt: 5, mutedAt: null }));
+      expect(await pagesOf('subscriptions', targets)).toEqual([[`a@b.test ${FEED}`, `b@b.test ${FEED}`], []]);
     });
   });
 });

@@ -111,7 +111,7 @@ describeStores((makeStore) => {
     const reshare = await makePost(store, author.id, { to: 'public' }, 2_000, { kind: 'reshare', reshareOf: shown.guid });
     for (const actor of [bob(), carol()]) await subscribe(actor, `${actor.username}@same.test`, 'urn:xmpp:microblog:0');
     await relate(store, root.id, bob().id, { blockedAt: 1 });
-    const told = async (one: Post) => (await deliveryTargets(store, one, ['same.test'])).get('same.test')!.subscriptions.map(({ jid }) => jid);
+    const told = async (one: Post) => (await deliveryTargets(store, { post: one, nodes: ['urn:xmpp:microblog:0'] }, ['same.test'])).get('same.test')!.subscriptions.map(({ jid }) => jid);
     expect(await told(reshare)).toEqual(['carol@same.test']);
     expect(await told(post)).toEqual(['bob@same.test', 'carol@same.test']);
   });
@@ -121,7 +121,7 @@ describeStores((makeStore) => {
     for (const jid of ['erin@two.test', 'frank@three.test']) {
       await store.transaction((tx) => saveLeg(tx, { actorId: author.id, jid, personId: bob().id, inbound: 'on', outbound: 'none', capsOnly: false, lastGuid: null }));
     }
-    const targets = await deliveryTargets(store, post, ['one.test', 'two.test', 'three.test', 'four.test']);
+    const targets = await deliveryTargets(store, { post, nodes: ['urn:xmpp:microblog:0'] }, ['one.test', 'two.test', 'three.test', 'four.test']);
     const told = [...targets].map(([host, { subscriptions, legs }]) => [host, subscriptions.map(({ jid }) => jid), legs.map(({ jid }) => jid)]);
     expect(told).toEqual([
       ['one.test', ['bob@one.test'], []],
@@ -129,7 +129,10 @@ describeStores((makeStore) => {
       ['three.test', ['three.test'], ['frank@three.test']],
       ['four.test', [], []],
     ]);
-    for (const host of targets.keys()) expect((await deliveryTargets(store, post, [host])).get(host)).toEqual(targets.get(host));
+    for (const host of targets.keys()) {
+      const { isBeginning, ...alone } = (await deliveryTargets(store, { post, nodes: ['urn:xmpp:microblog:0'] }, [host])).get(host)!;
+      expect([isBeginning, alone]).toEqual([true, { subscriptions: targets.get(host)!.subscriptions, legs: targets.get(host)!.legs }]);
+    }
   });
 
   test('comments nodes that one of ours is subscribed to are counted apart from feeds, the one looked at longest ago first', async () => {
