@@ -5,7 +5,7 @@ import { ADMITTED, COMPONENTS, HEADING, legend, measureFanOut, rowsOf } from './
 import { printMachine, printTable } from './support/figures.js';
 
 const CHAT = 'chat.test';
-const ROUNDS = 25;
+const ROUNDS = 60;
 
 export async function run([count = '500', ...names]: string[]): Promise<void> {
   printMachine();

@@ -14,8 +14,8 @@ const FOLLOWERS = 5;
 /** A round; each follower follows every author. */
 const POSTS = 400;
 const ROUNDS = 5;
-/** Long enough that each of two web processes runs compiled, and not only the one that has all posts. */
-const WARM_UP = 1_000;
+/** Long enough that each of two web processes runs compiled, as after an hour of use, and not only the one that has all posts. */
+const WARM_UP = 4_000;
 
 /** An installation, its authors, and who reads them. */
 interface Setup {

@@ -59,7 +59,7 @@ export async function publishPost(ctx: Context, account: Account, draft: PostDra
       deletedAt: null,
     };
     await insertPost(tx, { ...post, once: draft.once ?? null, reach });
-    await setTags(tx, guid, post.tags);
+    if (post.tags.length > 0) await setTags(tx, guid, post.tags);
     await recordPost(ctx, tx, 'post', post, destinations);
     await notifyMentioned(ctx, tx, { handles: mentions, byId: post.authorId, postGuid: guid });
     return post;

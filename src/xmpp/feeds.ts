@@ -14,7 +14,7 @@ import { findActor, findLocalActor } from '../store/actors.js';
 import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { together } from '../store/together.js';
-import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, targetPages, upsertSubscription } from '../store/xmpp.js';
+import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, TARGETS, targetPages, upsertSubscription } from '../store/xmpp.js';
 import { type Element, xml } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
@@ -39,10 +39,6 @@ const BURST = 64;
 
 /** Messages as text, for as long as anyone has them. */
 const written = new WeakMap<Element, (to: string) => string>();
-
-/** JIDs, bare or full. */
-type Recipients = Map<FeedNodeName, string[]>;
-const byNode = (): Recipients => new Map(FEED_NODES.map((node) => [node, []]));
 
 /** What feeds.ts needs of the rest of this folder. */
 export interface FeedsParts {
@@ -106,14 +102,21 @@ export class Feeds {
     const people = new Set<string>();
     const resting = new Set<string>();
     const sending: Promise<void>[] = [];
-    /** Whom it goes to because of one page. Nothing waits for its end but the barrier: the next page is read meanwhile. */
-    const sendTo = async (to: Recipients) => {
+    const to = new Map<FeedNodeName, string[]>(FEED_NODES.map((node) => [node, []]));
+    /** To those found so far. Nothing waits for its end but the barrier: the next page is read meanwhile. */
+    const send = () => {
       for (const [node, recipients] of to) {
         if (recipients.length === 0) continue;
+        to.set(node, []);
         const sent = events(node).then((event) => this.#sendAll(host, event, recipients, { activity, signal }));
         sent.catch(() => {}); // known below
         sending.push(sent);
       }
+    };
+    /** After each page: those of a few pages leave together, and no more are kept. */
+    const sendMany = async () => {
+      if (FEED_NODES.every((node) => to.get(node)!.length < TARGETS.page)) return;
+      send();
       if (!parts.transport.crowded) return;
       await parts.transport.roomy();
       signal.throwIfAborted();
@@ -121,7 +124,6 @@ export class Feeds {
 
     const explicit = new Set<string>();
     for await (const page of targetPages(ctx.store, 'subscriptions', told, host, targets)) {
-      const to = byNode();
       for (const { jid, node, pausedUntil } of page) {
         const recipients = to.get(node as FeedNodeName);
         if (!recipients) continue;
@@ -133,14 +135,13 @@ export class Feeds {
         recipients.push(jid);
         people.add(jid);
       }
-      await sendTo(to);
+      await sendMany();
     }
 
     // The host was out of reach: perhaps they have gone since, and nobody could say so. Who was there gets it, who was not finds it owed to him.
     const isDoubtful = this.#unreached.has(`${author.username}/${host}`);
     const reached: string[] = [];
     for await (const page of targetPages(ctx.store, 'legs', told, host, targets)) {
-      const to = byNode();
       for (const leg of page) {
         const resources = parts.known.resources(author.username, leg.jid);
         if (resources.length === 0 || (activity.verb === 'post' && this.#sentUpTo(leg) >= post.guid)) continue;
@@ -158,8 +159,9 @@ export class Feeds {
         people.add(leg.jid);
         if (isDoubtful) parts.transport.send(xml('presence', { type: 'probe', from: componentJidOf(author, ctx.config.domain), to: leg.jid }));
       }
-      await sendTo(to);
+      await sendMany();
     }
+    send();
     await Promise.all(sending);
     if (people.size > 0) await parts.transport.barrier();
     if (reached.length > 0 && !isDoubtful) {

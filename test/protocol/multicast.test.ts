@@ -2,6 +2,7 @@
 // @ts-ignore the package has no types
 import { component as createComponent } from '@xmpp/component';
 import { listDeliveries } from '../../src/store/ledger.js';
+import { TARGETS } from '../../src/store/xmpp.js';
 import { FOLLOWER, followByPresence, heard, isEvent, subscribeTo, told } from '../support/follow.js';
 import { type Installation, startInstallation } from '../support/installation.js';
 import { removeFolder } from '../support/servers/daemon.js';
@@ -109,6 +110,31 @@ describe.each(SERVERS)('on %s', (name) => {
     expect(deliveries.map(({ host, state, recipients }) => [host, state, recipients]).sort()).toEqual(
       [...Array(3).fill([chatOf(name), 'arrived', 5]), ...Array(3).fill([chatOf(there), 'arrived', 4])].sort(),
     );
+  });
+
+  test('of more readers than are read at once each gets it once, whichever way he follows', async () => {
+    const alice = await app.account(`alice${++made}`);
+    const all = await subscribers(name, 5, alice.jid);
+    for (const client of all.slice(3)) await followByPresence(client, alice.jid); // both ways
+    for (let i = 0; i < 4; i++) {
+      const client = await reader(name);
+      await followByPresence(client, alice.jid);
+      all.push(client);
+    }
+    await app.idle();
+    const normal = TARGETS.page;
+    TARGETS.page = 3;
+    try {
+      const { guid } = await app.posts(alice, 'for pages');
+      for (const client of all) {
+        await quiet(client, alice.jid);
+        expect(told(await client.receives(isEvent(alice.jid), 'the post'))).toEqual([`+${guid} for pages`]);
+        expect(heard(client, alice.jid)).toEqual([]);
+      }
+      expect((await listDeliveries(app.ctx.store, guid)).map(({ state, recipients }) => [state, recipients])).toEqual([['arrived', 9]]);
+    } finally {
+      TARGETS.page = normal;
+    }
   });
 
   test('who has blocked the author at his own server gets nothing, the others do', async () => {
