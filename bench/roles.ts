@@ -13,7 +13,7 @@ const AUTHORS = 8;
 const FOLLOWERS = 5;
 /** A round; each follower follows every author. */
 const POSTS = 400;
-const ROUNDS = 5;
+const ROUNDS = 10;
 /** Long enough that each of two web processes runs compiled, as after an hour of use, and not only the one that has all posts. */
 const WARM_UP = 4_000;
 
