@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { Queue } from '../domain/job.js';
 import type { Claim } from './jobs.js';
 import type { LiveEvent, Notifier } from './notify.js';
@@ -16,7 +16,6 @@ export interface Db {
    * @throws DomainError unavailable | conflict (a row of that key exists)
    */
   query<T = Record<string, unknown>>(sql: string, params?: readonly unknown[], options?: { keepPlan?: boolean }): Promise<T[]>;
-  manager: EntityManager;
 }
 
 export interface Tx extends Db {

@@ -125,7 +125,6 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
   return {
     dialect: 'postgres',
     dataSource,
-    manager: dataSource.manager,
     notify,
     hands,
     query,
@@ -135,7 +134,7 @@ export async function openPostgres(url: string, log: Logger, poolSize: number): 
       return persist(
         () =>
           withRunner(async (runner) => {
-            const tx = new OpenTx('postgres', runner.manager, (sql, params) => queryOn(runner, sql, params), hands);
+            const tx = new OpenTx('postgres', (sql, params) => queryOn(runner, sql, params), hands);
             committing = false;
             try {
               await runner.startTransaction();

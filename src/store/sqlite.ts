@@ -15,16 +15,6 @@ import { schemas } from './schema/index.js';
 import { SnakeNaming } from './schema/columns.js';
 import { OpenTx } from './transactions.js';
 
-/**
- * TypeORM begins transactions deferred: one that reads first and writes later meets SQLITE_BUSY in the middle. This takes the
- * write lock at once, where waiting for it is safe.
- */
-class WritingDatabase extends Database {
-  override prepare<B extends unknown[] | object = unknown[], R = unknown>(sql: string) {
-    return super.prepare<B, R>(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql);
-  }
-}
-
 /** For so long the event loop sleeps in each try to get the write lock. */
 const BUSY_SLEEP_MS = 20;
 
@@ -80,8 +70,8 @@ export async function connectSqlite(options: Partial<BetterSqlite3DataSourceOpti
 export const connectionOf = (dataSource: DataSource) => (dataSource.driver as unknown as { databaseConnection: Database.Database }).databaseConnection;
 
 /**
- * Two connections: one writes, in one transaction at a time (TypeORM would mix those that overlap, house.md §7); the other serves
- * everything that reads meanwhile, so that nobody sees what is not committed. `:memory:` is a file in a temporary
+ * Two connections: one writes, in one transaction at a time, begun and ended without TypeORM (it would mix those that overlap, house.md §7, and costs more than
+ * many a statement); the other serves everything that reads meanwhile, so that nobody sees what is not committed. `:memory:` is a file in a temporary
  * folder, because two connections cannot share SQLite's own.
  */
 export async function openSqlite(file: string, log: Logger, busyWaitMs: number): Promise<Store> {
@@ -93,7 +83,6 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   try {
     writer = await connectSqlite({
       database,
-      driver: WritingDatabase,
       timeout: BUSY_SLEEP_MS,
       enableWAL: true,
       prepareDatabase: (connection: Database.Database) => {
@@ -112,16 +101,18 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   } catch (error) {
     throw translateError(error);
   }
-  const optimize = () => connectionOf(writer).exec('pragma analysis_limit = 400; pragma optimize');
+  const connection = connectionOf(writer);
+  const optimize = () => connection.exec('pragma analysis_limit = 400; pragma optimize');
 
   // Of the connection that writes: it does not count its own commits, and the other one makes none.
-  const notify = new SqliteNotifier(() => connectionOf(writer).pragma('data_version', { simple: true }), log);
+  const notify = new SqliteNotifier(() => connection.pragma('data_version', { simple: true }), log);
   // To write there is a mistake of ours, whatever the state of the file.
   const aside = queries(connectionOf(reader), (error) => ((error as { code?: unknown }).code === 'SQLITE_READONLY' ? error : translateError(error)));
-  const own = queries(connectionOf(writer), translateError);
+  const own = queries(connection, translateError);
   // After each commit the cache of the other connection is empty, while this one has in it what it wrote: it reads, too, while no transaction is open.
-  const read = (sql: string, params: readonly unknown[]) => (connectionOf(writer).inTransaction ? null : own.read(sql, params)) ?? aside.run(sql, params);
-  const runner = writer.createQueryRunner();
+  const read = (sql: string, params: readonly unknown[]) => (connection.inTransaction ? null : own.read(sql, params)) ?? aside.run(sql, params);
+  // Immediate: one that reads first and writes later would meet SQLITE_BUSY in the middle. This takes the write lock at once, where waiting for it is safe.
+  const [begin, commit, rollback] = ['begin immediate', 'commit', 'rollback'].map((sql) => connection.prepare(sql)) as [Database.Statement, Database.Statement, Database.Statement];
 
   let tail: Promise<unknown> = Promise.resolve();
   /** Runs one after another, and lets the event loop breathe in between. */
@@ -133,33 +124,27 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   const nextTick = () => new Promise((resolve) => setImmediate(resolve));
 
   /** better-sqlite3 waits with the event loop asleep: so it waits briefly, and we the rest. */
-  async function begin(askedAt: number): Promise<void> {
+  async function beginSince(askedAt: number): Promise<void> {
     for (;;) {
       try {
-        return await runner.startTransaction();
+        begin.run();
+        return;
       } catch (error) {
-        Object.assign(runner, { isTransactionActive: false }); // TypeORM set it before it failed
         if (!isBusy(error) || performance.now() - askedAt > busyWaitMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, BUSY_SLEEP_MS));
       }
     }
   }
 
-  async function rollback(): Promise<void> {
-    // SQLite itself rolls back when the disk is full; TypeORM does not notice.
-    if (!connectionOf(writer).inTransaction) connectionOf(writer).exec('begin');
-    await runner.rollbackTransaction();
-  }
-
   async function wholly<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
     try {
-      await begin(askedAt);
+      await beginSince(askedAt);
       try {
         const result = await work();
-        await runner.commitTransaction();
+        commit.run();
         return result;
       } catch (error) {
-        await rollback();
+        if (connection.inTransaction) rollback.run(); // when the disk is full SQLite does it itself
         throw error;
       }
     } catch (error) {
@@ -169,11 +154,11 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
 
   /** With NORMAL, a commit in WAL mode is written but not waited for; the next FULL one makes it durable too. The database stays whole. */
   async function unsynced<T>(work: () => Promise<T>): Promise<T> {
-    connectionOf(writer).pragma('synchronous = NORMAL');
+    connection.pragma('synchronous = NORMAL');
     try {
       return await work();
     } finally {
-      connectionOf(writer).pragma(SYNCHRONOUS);
+      connection.pragma(SYNCHRONOUS);
     }
   }
 
@@ -183,11 +168,11 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
    */
   const migrating = <T>(work: () => Promise<T>): Promise<T> =>
     inTurn(async () => {
-      connectionOf(writer).pragma('foreign_keys = OFF');
+      connection.pragma('foreign_keys = OFF');
       try {
         return await wholly(performance.now(), work);
       } finally {
-        connectionOf(writer).pragma('foreign_keys = ON');
+        connection.pragma('foreign_keys = ON');
       }
     });
 
@@ -196,14 +181,13 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
   return {
     dialect: 'sqlite',
     dataSource: writer,
-    manager: reader.manager,
     notify,
     hands,
     query: async <T>(sql: string, params: readonly unknown[] = []) => read(sql, params) as T[],
     async transaction(work, { mayBeLost = false } = {}) {
       OpenTx.refuseNesting();
       const askedAt = performance.now();
-      const tx = new OpenTx('sqlite', runner.manager, async (sql, params) => own.run(sql, params), hands);
+      const tx = new OpenTx('sqlite', async (sql, params) => own.run(sql, params), hands);
       const perform = () => wholly(askedAt, () => tx.perform(work));
       const result = await inTurn(() => (mayBeLost ? unsynced(perform) : perform()));
       const isBegun = tx.tellHands();

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { EntityManager } from 'typeorm';
 import type { Queue } from '../domain/job.js';
 import type { Dialect, Hands, Tx } from './database.js';
 import type { Claim } from './jobs.js';
@@ -23,7 +22,6 @@ export class OpenTx implements Tx {
 
   constructor(
     readonly dialect: Dialect,
-    readonly manager: EntityManager,
     private readonly run: Query,
     private readonly workers: ReadonlyMap<Queue, Hands>,
   ) {}
