@@ -93,10 +93,7 @@ export async function openSqlite(file: string, log: Logger, busyWaitMs: number):
     reader = await connectSqlite({
       database,
       timeout: busyWaitMs, // readers wait only while a crashed WAL is recovered
-      prepareDatabase: (connection: Database.Database) => {
-        connection.pragma('query_only = ON');
-        connection.pragma(CACHE_SIZE);
-      },
+      prepareDatabase: (connection: Database.Database) => void connection.pragma('query_only = ON'),
     });
   } catch (error) {
     throw translateError(error);

@@ -128,6 +128,7 @@ test('a refusal ends the asking on both sides', async () => {
   await setAskFirst(two.there.ctx, bob, true);
   await addContact(two.here.ctx, alice, bob.jid);
   const [request] = await eventually(two.there, async () => (await pageOfPeople(two.there.ctx, bob, 'requests')).people, (found) => found.length > 0);
+  await two.here.idle(); // she has asked in both ways: for his presence, and for his feed
   await refuseRequest(two.there.ctx, bob, request!.id);
   await eventually(two.here, async () => (await two.between(alice, bob)).following === 'none');
 });
