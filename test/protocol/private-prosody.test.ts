@@ -124,6 +124,7 @@ test('its secrets are closed to others, and the component port is kept', async (
 
 test('a Prosody that ends by itself is started again', async () => {
   await start();
+  await (await connect(alice())).disconnect(); // its port is open before it has written who it is; who answers has
   const told = new Promise<string>((resolve) => (onSay = resolve));
   const pid = readFileSync(path.join(filesOf(stateDir).folder, 'prosody.pid'), 'utf8').trim();
   process.kill(Number(pid), 'SIGKILL');
