@@ -86,7 +86,7 @@ export interface DeliveryTargets {
 }
 
 /** The post (or its end) that somebody is to hear of, and the nodes whose subscribers are meant. */
-interface Told {
+export interface Told {
   post: { guid: Guid; authorId: number; reshareOf?: Guid | null };
   nodes: readonly string[];
 }

@@ -14,7 +14,7 @@ import { findActor, findLocalActor } from '../store/actors.js';
 import { findActivity, firstUnderway } from '../store/ledger.js';
 import { findPostForDelivery } from '../store/posts.js';
 import { together } from '../store/together.js';
-import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, TARGETS, targetPages, upsertSubscription } from '../store/xmpp.js';
+import { type DeliveryTargets, deliveryTargets, findLeg, findSubscriptions, markSent, profileTargets, saveLeg, TARGETS, targetPages, type Told, upsertSubscription } from '../store/xmpp.js';
 import { type Element, xml } from '../xml.js';
 import { componentJidOf, hostOf, type Jid } from './addresses.js';
 import { encodeEvent, forMany } from './codec/event.js';
@@ -95,8 +95,8 @@ export class Feeds {
     if (!post || !author || (post.deletedAt !== null && activity.verb !== 'delete')) return { recipients: 0, resting: 0 };
     const under = await this.#tellUnder(activity, post, author, host, signal);
     if (!isOfFeed(activity.verb)) return { recipients: under, resting: 0 };
-    const targets = await this.#targets(post, host);
     const told = { post, nodes: FEED_NODES };
+    const targets = await this.#targets(told, host);
     const now = ctx.now();
 
     const people = new Set<string>();
@@ -183,10 +183,10 @@ export class Feeds {
     return { post, author, events };
   }
 
-  async #targets(post: Post, host: string): Promise<DeliveryTargets> {
+  async #targets(told: Told, host: string): Promise<DeliveryTargets> {
     const { store } = this.ctx;
     // The author's lane keeps a host from being asked for twice at once; who asks again meanwhile must not get half of what there is.
-    return (await together(store, `targets of ${post.guid}`, host, (hosts) => deliveryTargets(store, { post, nodes: FEED_NODES }, [...new Set(hosts)]))).get(host)!;
+    return (await together(store, `targets of ${told.post.guid}`, host, (hosts) => deliveryTargets(store, told, [...new Set(hosts)]))).get(host)!;
   }
 
   /** What was done under the post, to those who subscribed to its nodes. @returns how many bare JIDs */
